@@ -1,0 +1,374 @@
+//! The table of all functions that can be reached from another process of this executable.
+//!
+//! Code travels as a place in this table, never as an address. A function gets into it when the
+//! compiler makes the [`ship`] that ships it: that holds an `asm!` block which emits no instruction
+//! and adds one word to a section of the object file. The linker joins the words of all crates;
+//! nothing runs before `main`.
+//!
+//! A word is the distance to a *getter*, a function that returns the entry. The entry itself cannot
+//! stand in the section, since a `TypeId` cannot be written into it. Getters differ by the entry
+//! that they return, so folding of identical code never makes two entries one, although it does
+//! make two functions of one code one; nothing here compares addresses of functions.
+//!
+//! The table is made at its first use: the entries of all getters, sorted by function and
+//! signature, without duplicates (several codegen units emit the same word). All processes of one
+//! executable make the same table, so an index into it is what travels. What arrives is accepted
+//! only if the entry at that place has the signature that came with it: a forged or damaged
+//! reference is an error and never a jump. Between different builds an index means nothing, so
+//! compare [`BuildIdentity`](crate::BuildIdentity) first.
+//!
+//! This file is an island of unsafe code. Its invariants:
+//!
+//! 1. The section `sk_functions` holds nothing but words that the `asm!` block of `enter` wrote: each
+//!    is 0, padding of the linker, or the distance from itself to a getter of this image. The
+//!    linker bounds it by the symbols `__start_…` and `__stop_…`, and it stays mapped, and unchanged
+//!    once the program is loaded.
+//! 2. A [`Portable`] value of size 0 may be made from nothing: a value of it was in the hands of
+//!    whoever shipped it, so there is one; it is `Copy`, so there may be another; it is `Send`, `Sync`
+//!    and `'static`, so any thread may have it at any time.
+#![expect(unsafe_code, reason = "code is found through a section that the linker joins")]
+
+use std::any::{TypeId, type_name};
+use std::arch::asm;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash as _, Hasher};
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sk_cereal::internal;
+
+use crate::callable::Callable;
+use crate::outcome::Failure;
+
+/// Code that can go to another process: a function, or a closure that captures nothing.
+///
+/// Only code travels. What a closure would capture has to be sent as an argument.
+///
+/// ```compile_fail
+/// let name = String::from("captured");
+/// sk_function::image::ship(&move |x: u64| format!("{name}{x}")).unwrap();
+/// ```
+///
+/// A closure that captures `Copy` values passes here and is refused where it is shipped, when the
+/// program is built. One that captures a zero-sized proof token which is `Copy`, `Send` and `Sync` is
+/// shipped with it: such a token does not prove anything about one process alone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot go to another process: it captures something, and only code travels",
+    label = "captures something that is not `Copy`, `Send`, `Sync` and `'static`",
+    note = "send what it captures along as an argument"
+)]
+pub trait Portable: Copy + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Copy + Send + Sync + 'static> Portable for F {}
+
+/// A function of this executable, as it travels: its place in the table and its signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reference {
+    place: u32,
+    signature: u64,
+}
+
+/// A function of this executable that a [`Reference`] was accepted for.
+#[derive(Clone, Copy)]
+pub struct Code {
+    entry: &'static Entry,
+}
+
+/// Fails to compile, when the program is built, if an `F` has anything in it.
+///
+/// Call it in the function that users call: the compiler then shows their line.
+///
+/// ```
+/// pub fn map<F: sk_function::image::Portable>(function: F) {
+///     const { sk_function::image::check_captures_nothing::<F>() }
+/// }
+/// map(|x: u64| x + 1);
+/// ```
+pub const fn check_captures_nothing<F>() {
+    assert!(
+        size_of::<F>() == 0,
+        "\nthis closure or function pointer cannot go to another process: it captures something, and \
+         only code travels\nsend what it captures along as an argument; instead of a function \
+         pointer name the function itself\n"
+    );
+}
+
+/// The place of `function` in the table of this executable.
+///
+/// # Errors
+/// The function is in a dynamic library of Rust code, which has a table of its own; or the platform
+/// is not Linux.
+pub fn ship<F, Arguments>(function: &F) -> Result<Reference, ImageError>
+where
+    F: Portable + Callable<Arguments>,
+    F::Output: Serialize + 'static,
+    Arguments: DeserializeOwned + 'static,
+{
+    const { check_captures_nothing::<F>() }
+    enter::<F, Arguments>(function);
+    find(entry::<F, Arguments>())
+}
+
+/// The function that `reference` names, if this executable has one of that signature there.
+///
+/// # Errors
+/// It has not: the reference is damaged, forged or of another build.
+pub fn accept(reference: Reference) -> Result<Code, ImageError> {
+    let table = Table::get();
+    let place = usize::try_from(reference.place).unwrap_or(usize::MAX);
+    let Some(&entry) = table.entries.get(place) else {
+        let functions = table.entries.len();
+        return Err(ImageError::NoSuchPlace { place: reference.place, functions });
+    };
+    if bits(entry.signature) != reference.signature {
+        return Err(ImageError::OtherSignature { place: reference.place });
+    }
+    Ok(Code { entry })
+}
+
+/// How many functions are in the table.
+pub fn functions() -> usize {
+    Table::get().entries.len()
+}
+
+impl Code {
+    /// The name of the function or closure as the compiler writes it: for messages, it is not unique.
+    pub fn name(&self) -> &'static str {
+        (self.entry.name)()
+    }
+
+    /// Decodes the arguments, a tuple, from `arguments`, calls the function, and appends what it
+    /// returned to `result`, both in [`internal`] bytes.
+    ///
+    /// A panic of the function goes on; see [`catch_panic`](crate::catch_panic).
+    ///
+    /// # Errors
+    /// The arguments cannot be decoded, or the result cannot be encoded.
+    pub fn run(&self, arguments: &[u8], result: &mut Vec<u8>) -> Result<(), Failure> {
+        (self.entry.run)(arguments, result).map_err(|failure| failure.with_function(self.name()))
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Code").field("name", &self.name()).finish()
+    }
+}
+
+/// Why a function cannot be shipped, or a reference not be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The function is not in the table of this executable.
+    NotInTable {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The table has no such place.
+    NoSuchPlace {
+        /// The place that was asked for.
+        place: u32,
+        /// How many functions the table has.
+        functions: usize,
+    },
+    /// The function at that place takes or returns something else.
+    OtherSignature {
+        /// The place that was asked for.
+        place: u32,
+    },
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImageError::NotInTable { name } => write!(
+                f,
+                "{name} is not in the table of this executable: it is code of a dynamic library, or \
+                 this platform has no such table yet"
+            ),
+            ImageError::NoSuchPlace { place, functions } => write!(
+                f,
+                "function {place} of {functions} does not exist: the reference is damaged or of \
+                 another build"
+            ),
+            ImageError::OtherSignature { place } => write!(
+                f,
+                "function {place} has another signature: the reference is damaged or of another build"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ImageError {}
+
+/// What the table knows of a function.
+struct Entry {
+    function: TypeId,
+    signature: TypeId,
+    name: fn() -> &'static str,
+    run: Run,
+}
+
+type Run = fn(&[u8], &mut Vec<u8>) -> Result<(), Failure>;
+
+/// What a word of the section leads to.
+type Getter = fn() -> &'static Entry;
+
+fn entry<F, Arguments>() -> &'static Entry
+where
+    F: Portable + Callable<Arguments>,
+    F::Output: Serialize + 'static,
+    Arguments: DeserializeOwned + 'static,
+{
+    const {
+        &Entry {
+            function: TypeId::of::<F>(),
+            signature: TypeId::of::<fn(Arguments) -> F::Output>(),
+            name: type_name::<F>,
+            run: run::<F, Arguments>,
+        }
+    }
+}
+
+/// Calls an `F` that is made from nothing. Thin, since there is one for each function: decoding and
+/// encoding are shared by all functions of one signature.
+fn run<F, Arguments>(arguments: &[u8], result: &mut Vec<u8>) -> Result<(), Failure>
+where
+    F: Portable + Callable<Arguments>,
+    F::Output: Serialize,
+    Arguments: DeserializeOwned,
+{
+    const { check_captures_nothing::<F>() }
+    // SAFETY: `F` has size 0, so the pointer has only to be aligned; invariant 2, the value may be made.
+    let function = unsafe { NonNull::<F>::dangling().read() };
+    write(&function.call(read(arguments)?), result)
+}
+
+#[inline(never)]
+fn read<Arguments: DeserializeOwned>(bytes: &[u8]) -> Result<Arguments, Failure> {
+    internal::from_slice(bytes).map_err(|error| Failure::undecodable(&error))
+}
+
+#[inline(never)]
+fn write<Output: Serialize>(output: &Output, result: &mut Vec<u8>) -> Result<(), Failure> {
+    internal::append(output, result).map_err(|error| Failure::error(&error))
+}
+
+/// Puts the entry into the section, by being compiled.
+#[inline(always)]
+fn enter<F, Arguments>(_: &F)
+where
+    F: Portable + Callable<Arguments>,
+    F::Output: Serialize + 'static,
+    Arguments: DeserializeOwned + 'static,
+{
+    // The flag `R` keeps the section although nobody names it, as rust-lld wants to be told; other
+    // linkers keep it anyway.
+    #[cfg(target_os = "linux")]
+    // SAFETY: it emits no instruction; the word is one of invariant 1.
+    unsafe {
+        asm!(
+            ".pushsection sk_functions,\"aR\",@progbits",
+            ".balign 4",
+            ".long {getter} - .",
+            ".popsection",
+            getter = sym entry::<F, Arguments>,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+// SAFETY: invariant 1, the linker defines both symbols, since `KEEP` puts a word between them.
+unsafe extern "C" {
+    #[link_name = "__start_sk_functions"]
+    static START: [i32; 0];
+    #[link_name = "__stop_sk_functions"]
+    static STOP: [i32; 0];
+}
+
+/// Makes the section exist in a program that ships nothing.
+#[used]
+static KEEP: fn() = || enter::<_, ()>(&nothing);
+
+fn nothing() {}
+
+/// The getters that the words of the section lead to.
+#[cfg(target_os = "linux")]
+fn getters() -> impl Iterator<Item = Getter> {
+    let (start, stop) = ((&raw const START).cast::<i32>(), (&raw const STOP).cast::<i32>());
+    let words = (stop.addr() - start.addr()) / size_of::<i32>();
+    (0..words).filter_map(move |index| {
+        let word = start.wrapping_add(index);
+        // SAFETY: invariant 1, it lies before `STOP`. Volatile, since the compiler takes `START` for
+        // an array of no elements.
+        let distance = unsafe { word.read_volatile() };
+        let getter = word.cast::<u8>().wrapping_offset(distance as isize);
+        // SAFETY: invariant 1, a word that is not 0 leads to a getter.
+        (distance != 0).then(|| unsafe { std::mem::transmute::<*const u8, Getter>(getter) })
+    })
+}
+
+/// No section is described for this platform yet: nothing can be shipped.
+#[cfg(not(target_os = "linux"))]
+fn getters() -> impl Iterator<Item = Getter> {
+    std::iter::empty()
+}
+
+struct Table {
+    entries: Box<[&'static Entry]>,
+    places: HashMap<(TypeId, TypeId), u32>,
+}
+
+impl Table {
+    fn get() -> &'static Table {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(Table::collect)
+    }
+
+    fn collect() -> Table {
+        let key = |entry: &&Entry| (entry.function, entry.signature);
+        let mut entries: Vec<_> = getters().map(|getter| getter()).collect();
+        entries.sort_unstable_by_key(key);
+        entries.dedup_by_key(|entry| key(&&**entry));
+        let places = entries.iter().map(key).zip(0..).collect();
+        Table { entries: entries.into(), places }
+    }
+}
+
+#[inline(never)]
+fn find(entry: &Entry) -> Result<Reference, ImageError> {
+    match Table::get().places.get(&(entry.function, entry.signature)) {
+        Some(&place) => Ok(Reference { place, signature: bits(entry.signature) }),
+        None => Err(ImageError::NotInTable { name: (entry.name)() }),
+    }
+}
+
+/// What a type hashes to by itself: the same number in all processes of one executable.
+fn bits(type_id: TypeId) -> u64 {
+    /// Hands on what it is given.
+    #[derive(Default)]
+    struct Through(u64);
+
+    impl Hasher for Through {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
+        fn write_u64(&mut self, number: u64) {
+            self.0 = self.0.rotate_left(32) ^ number;
+        }
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+
+    let mut through = Through::default();
+    type_id.hash(&mut through);
+    through.finish()
+}

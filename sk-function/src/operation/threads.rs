@@ -1,0 +1,211 @@
+//! Kept threads for work that blocks.
+//!
+//! Jobs wait in a queue in the order in which they came. One lock guards the queue and the counts;
+//! at each release of it this holds:
+//!
+//! - each queued job has an idle thread that was rung for it, or as many threads run as may;
+//! - `running` counts all threads, from before they are started until they have decided under
+//!   the lock that they end; `idle` those of them that sleep for a job.
+//!
+//! A thread that finds nothing to do sleeps for the time that threads are kept, and ends after. A
+//! thread that carries work which ignores its [`CancelFlag`](super::CancelFlag) stays counted.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::outcome::discard;
+use crate::sync::process::{Condvar, Mutex, MutexGuard, lock};
+
+/// The threads that carry blocking work: how many there may be, and for how long an idle one is
+/// kept.
+///
+/// They are one set for the whole process, started when needed. They carry [`blocking`] work that is
+/// awaited, bounded or in the background, and operations in the background whose input has to be
+/// pulled. Work beyond the bound queues; its limit counts in the queue too.
+///
+/// Work that waits for other work of the same set holds its thread meanwhile. With all threads
+/// held that way none goes on, until a limit ends one: give such waits a limit, or raise the bound.
+///
+/// After a `fork` without `exec` the child has none of these threads, and work there that needs one
+/// never starts.
+///
+/// ```
+/// use std::time::Duration;
+/// use sk_function::BlockingThreads;
+///
+/// BlockingThreads::new().at_most(64).kept_for(Duration::from_secs(1)).set();
+/// assert_eq!(BlockingThreads::current().bound(), 64);
+/// ```
+///
+/// [`blocking`]: crate::blocking
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "settings are in force after `.set()`"]
+pub struct BlockingThreads {
+    at_most: usize,
+    kept_for: Duration,
+}
+
+impl BlockingThreads {
+    /// The settings of a process that set none: at most 256 threads, kept for 10 seconds.
+    pub const fn new() -> Self {
+        BlockingThreads { at_most: 256, kept_for: Duration::from_secs(10) }
+    }
+
+    /// The settings in force.
+    pub fn current() -> Self {
+        lock(&THREADS.state).settings
+    }
+
+    /// How many threads there may be at once; 0 counts as 1. A lower bound than the number of
+    /// threads that run ends none of them before its time.
+    pub fn at_most(mut self, threads: usize) -> Self {
+        self.at_most = threads.max(1);
+        self
+    }
+
+    /// For how long a thread waits for the next work before it ends.
+    pub fn kept_for(mut self, time: Duration) -> Self {
+        self.kept_for = time;
+        self
+    }
+
+    /// Puts these settings in force, for the whole process. Work that queues gets the threads that
+    /// a higher bound allows; threads that are idle already keep the time they had.
+    pub fn set(self) {
+        let mut state = lock(&THREADS.state);
+        state.settings = self;
+        while state.needs_a_thread() && start(&mut state) {}
+    }
+
+    /// How many threads there may be at once.
+    pub fn bound(&self) -> usize {
+        self.at_most
+    }
+
+    /// How many threads there are now, idle ones and those whose work outlives its limit included.
+    pub fn running() -> usize {
+        lock(&THREADS.state).running
+    }
+
+    /// How much work waits for a thread now.
+    pub fn queued() -> usize {
+        lock(&THREADS.state).queue.len()
+    }
+}
+
+impl Default for BlockingThreads {
+    fn default() -> Self {
+        BlockingThreads::new()
+    }
+}
+
+/// The place of a job in the queue.
+#[derive(Clone, Copy)]
+pub(super) struct Ticket(u64);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+static THREADS: Threads = Threads {
+    state: Mutex::new(State {
+        queue: BTreeMap::new(),
+        next_ticket: 0,
+        idle: 0,
+        running: 0,
+        settings: BlockingThreads::new(),
+    }),
+    bell: Condvar::new(),
+};
+
+struct Threads {
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+struct State {
+    queue: BTreeMap<u64, Job>,
+    next_ticket: u64,
+    idle: usize,
+    running: usize,
+    settings: BlockingThreads,
+}
+
+impl State {
+    fn needs_a_thread(&self) -> bool {
+        self.queue.len() > self.idle && self.running < self.settings.at_most
+    }
+}
+
+/// Queues a job. If there is no thread and none can be started, the job is dropped.
+pub(super) fn submit(job: Job) -> Ticket {
+    let mut state = lock(&THREADS.state);
+    let ticket = state.next_ticket;
+    state.next_ticket += 1;
+    state.queue.insert(ticket, job);
+    if state.needs_a_thread() {
+        if !start(&mut state) && state.running == 0 {
+            let dropped = state.queue.remove(&ticket);
+            drop(state);
+            drop(dropped);
+        }
+    } else if state.idle > 0 {
+        drop(state);
+        THREADS.bell.notify_one();
+    }
+    Ticket(ticket)
+}
+
+/// Drops a job that no thread has taken yet, with all it holds.
+pub(super) fn withdraw(ticket: Ticket) {
+    let withdrawn = lock(&THREADS.state).queue.remove(&ticket.0);
+    drop(withdrawn);
+}
+
+fn start(state: &mut State) -> bool {
+    match std::thread::Builder::new().name("sk-blocking".to_owned()).spawn(run) {
+        Ok(_) => {
+            // The new thread cannot look before the lock is released.
+            state.running += 1;
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, running = state.running, "a thread for blocking work cannot be started");
+            false
+        }
+    }
+}
+
+fn run() {
+    let mut state = lock(&THREADS.state);
+    loop {
+        if let Some((_, job)) = state.queue.pop_first() {
+            drop(state);
+            // A job catches the panic of its work. What is left are drops of the user's values.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+                discard(payload);
+            }
+            state = lock(&THREADS.state);
+            continue;
+        }
+        let was_rung;
+        (state, was_rung) = sleep(state);
+        if !was_rung && state.queue.is_empty() {
+            state.running -= 1;
+            return;
+        }
+    }
+}
+
+/// Sleeps for a job; `false` after the time that threads are kept.
+fn sleep(mut state: MutexGuard<'_, State>) -> (MutexGuard<'_, State>, bool) {
+    let kept_for = state.settings.kept_for;
+    state.idle += 1;
+    let slept = THREADS
+        .bell
+        .wait_timeout_while(state, kept_for, |state| state.queue.is_empty())
+        .unwrap_or_else(PoisonError::into_inner);
+    let (mut state, result) = slept;
+    state.idle -= 1;
+    (state, !result.timed_out())
+}

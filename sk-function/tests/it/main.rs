@@ -1,0 +1,7 @@
+//! What sk-function does, one module per subject.
+
+mod context;
+mod image;
+mod operation;
+mod outcome;
+mod retry;
