@@ -6,8 +6,11 @@ use sk_cereal::header::{self, Mode};
 use sk_cereal::internal::{self, Limits};
 use sk_cereal_fuzz::within_bounds;
 
+/// And as much again for text.
+const TWO_BYTES_AN_ELEMENT: u64 = 4;
+
 fuzz_target!(|data: &[u8]| {
-    within_bounds(data, || {
+    within_bounds(data, TWO_BYTES_AN_ELEMENT, || {
         let mode = Mode::of(data);
         assert!(mode.is_none() || data.len() >= header::LEN);
         let read = internal::from_slice::<(u8, String, Option<Vec<u16>>)>(data);

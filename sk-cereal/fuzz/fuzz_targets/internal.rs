@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sk_cereal::internal;
-use sk_cereal_fuzz::{Everything, Tree, within_bounds};
+use sk_cereal_fuzz::{DEAREST_ELEMENT, Everything, Tree, within_bounds};
 
 fuzz_target!(|data: &[u8]| {
     // A valid beginning, so that runs are not spent on finding it; the shape is the fuzzer's.
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn check<T: serde::Serialize + for<'de> serde::Deserialize<'de>>(bytes: &[u8]) {
-    match within_bounds(bytes, || internal::from_slice::<T>(bytes)) {
+    match within_bounds(bytes, DEAREST_ELEMENT, || internal::from_slice::<T>(bytes)) {
         Ok(value) => {
             let again = internal::to_vec(&value).unwrap();
             // A hash map may change its order, nothing else does.

@@ -4,10 +4,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use sk_cereal::{Json, Value, internal};
-use sk_cereal_fuzz::{Everything, within_bounds};
+use sk_cereal_fuzz::{Everything, NODE_OF_JSON, within_bounds};
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(tree) = within_bounds(data, || Value::from_json(data)) else { return };
+    let Ok(tree) = within_bounds(data, NODE_OF_JSON, || Value::from_json(data)) else { return };
     let again = |tree: &Value| Value::from_json(tree.to_json(Json::compact()).unwrap()).unwrap();
     // JSON has fewer forms than the tree, so the first way back may change a form; no other does.
     let settled = again(&tree);

@@ -37,14 +37,24 @@ pub enum Tree {
 #[serde(transparent)]
 pub struct Chain(pub Option<Box<Chain>>);
 
+/// What the parts of an [`Everything`] may take in memory for each byte of the input.
+///
+/// A decoder reserves an element for each byte that is left at most. The dearest element here is one of
+/// `hashed`: 32 bytes and one of the table's own, for 8/7 as many buckets as elements, and their number
+/// rounded up to a power of two.
+pub const DEAREST_ELEMENT: u64 = 33 * 16 / 7 + 1;
+
+/// What a tree may take for each byte of JSON.
+pub const NODE_OF_JSON: u64 = 16;
+
 /// Runs `work`, which reads `input`, and panics if at its peak it holds more than a constant plus
-/// 16 times the input.
-pub fn within_bounds<R>(input: &[u8], work: impl FnOnce() -> R) -> R {
+/// `factor` times the input.
+pub fn within_bounds<R>(input: &[u8], factor: u64, work: impl FnOnce() -> R) -> R {
     /// Paths of errors, stack bookkeeping, small change.
     const CONSTANT: u64 = 256 << 10;
     let mut result = None;
     let used = allocation_counter::measure(|| result = Some(work()));
-    let most = CONSTANT + 16 * input.len() as u64;
+    let most = CONSTANT + factor * input.len() as u64;
     assert!(used.bytes_max <= most, "{} bytes for an input of {}", used.bytes_max, input.len());
     result.expect("the closure ran")
 }
