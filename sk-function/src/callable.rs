@@ -1,8 +1,13 @@
 //! What can be called with a tuple of arguments.
 
+use std::future::Future;
+
+use crate::declaration::Declaration;
+
 /// A function or closure, by the tuple of its arguments: `(f64, f64)` for `fn(f64, f64) -> f64`.
 ///
-/// Implemented for everything that implements `Fn` with up to twelve arguments.
+/// Implemented for everything that implements `Fn` with up to twelve arguments, and for what stands
+/// beside a function that is declared with [`#[function]`](macro@crate::function).
 ///
 /// ```
 /// use sk_function::Callable;
@@ -12,39 +17,101 @@
 /// }
 /// assert_eq!(area.call((2.0, 3.0)), 6.0);
 /// ```
-pub trait Callable<Arguments> {
+pub trait Callable<A: Arguments> {
     /// What it returns.
     type Output;
 
     /// Calls it.
-    fn call(&self, arguments: Arguments) -> Self::Output;
+    fn call(&self, arguments: A) -> Self::Output;
+
+    /// What it was declared as, where its type says so.
+    #[doc(hidden)]
+    fn declaration(&self) -> Option<&'static Declaration> {
+        None
+    }
+}
+
+/// An async function or closure, by the tuple of its arguments.
+///
+/// Implemented for everything that implements `Fn` and returns a future that is `Send`, with up to
+/// twelve arguments, and for what stands beside an async function that is declared with
+/// [`#[function]`](macro@crate::function).
+pub trait AsyncCallable<A: Arguments> {
+    /// What its future gives.
+    type Output;
+
+    /// Calls it. Nothing runs before the future is polled.
+    fn call(
+        &self,
+        arguments: A,
+    ) -> impl Future<Output = Self::Output> + Send + 'static + use<Self, A>;
+
+    /// What it was declared as, where its type says so.
+    #[doc(hidden)]
+    fn declaration(&self) -> Option<&'static Declaration> {
+        None
+    }
+}
+
+/// A tuple of arguments: `()`, `(A,)`, `(A, B)` and so on, up to twelve.
+pub trait Arguments: sealed::Sealed {
+    /// How many there are.
+    const COUNT: usize;
+}
+
+mod sealed {
+    pub trait Sealed {}
 }
 
 macro_rules! callable {
-    ($($Argument:ident $argument:ident),*) => {
+    ($count:literal: $($Argument:ident $argument:ident),*) => {
+        impl<$($Argument),*> sealed::Sealed for ($($Argument,)*) {}
+
+        impl<$($Argument),*> Arguments for ($($Argument,)*) {
+            const COUNT: usize = $count;
+        }
+
         impl<Function, Output, $($Argument),*> Callable<($($Argument,)*)> for Function
         where
             Function: Fn($($Argument),*) -> Output,
         {
             type Output = Output;
 
+            #[inline]
             fn call(&self, ($($argument,)*): ($($Argument,)*)) -> Output {
+                self($($argument),*)
+            }
+        }
+
+        impl<Function, Running, $($Argument),*> AsyncCallable<($($Argument,)*)> for Function
+        where
+            Function: Fn($($Argument),*) -> Running,
+            Running: Future + Send + 'static,
+        {
+            type Output = Running::Output;
+
+            #[inline]
+            fn call(
+                &self,
+                ($($argument,)*): ($($Argument,)*),
+            ) -> impl Future<Output = Running::Output> + Send + 'static
+            + use<Function, Running, $($Argument),*> {
                 self($($argument),*)
             }
         }
     };
 }
 
-callable! {}
-callable! { A a }
-callable! { A a, B b }
-callable! { A a, B b, C c }
-callable! { A a, B b, C c, D d }
-callable! { A a, B b, C c, D d, E e }
-callable! { A a, B b, C c, D d, E e, F f }
-callable! { A a, B b, C c, D d, E e, F f, G g }
-callable! { A a, B b, C c, D d, E e, F f, G g, H h }
-callable! { A a, B b, C c, D d, E e, F f, G g, H h, I i }
-callable! { A a, B b, C c, D d, E e, F f, G g, H h, I i, J j }
-callable! { A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k }
-callable! { A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l }
+callable! { 0: }
+callable! { 1: A a }
+callable! { 2: A a, B b }
+callable! { 3: A a, B b, C c }
+callable! { 4: A a, B b, C c, D d }
+callable! { 5: A a, B b, C c, D d, E e }
+callable! { 6: A a, B b, C c, D d, E e, F f }
+callable! { 7: A a, B b, C c, D d, E e, F f, G g }
+callable! { 8: A a, B b, C c, D d, E e, F f, G g, H h }
+callable! { 9: A a, B b, C c, D d, E e, F f, G g, H h, I i }
+callable! { 10: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j }
+callable! { 11: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k }
+callable! { 12: A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l }

@@ -35,8 +35,17 @@ pub struct Context {
     cancel: CancelFlag,
 }
 
+/// What is in force on a thread.
+enum Frame {
+    /// No work runs here.
+    Nothing,
+    /// Work that nobody has asked for its context so far: it is made when somebody does.
+    Unasked,
+    Of(Context),
+}
+
 thread_local! {
-    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Frame> = const { RefCell::new(Frame::Nothing) };
 }
 
 impl Context {
@@ -47,20 +56,30 @@ impl Context {
 
     /// The context in force on this thread, if there is one.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+        let look = |current: &RefCell<Frame>| {
+            let mut frame = current.borrow_mut();
+            match &*frame {
+                Frame::Nothing => None,
+                Frame::Unasked => {
+                    let context = Context::new();
+                    *frame = Frame::Of(context.clone());
+                    Some(context)
+                }
+                Frame::Of(context) => Some(context.clone()),
+            }
+        };
+        CURRENT.try_with(look).ok().flatten()
     }
 
     /// Runs `work` with this context in force on this thread, hiding any outer one.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        /// Puts the outer one back when the closure ends, by a panic too.
-        struct Leave(Option<Context>);
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                drop(replace_current(self.0.take()));
-            }
-        }
-        let _leave = Leave(replace_current(Some(self.clone())));
-        work()
+        within(Frame::Of(self.clone()), work)
+    }
+
+    /// Runs `work` with a context of its own in force, which costs nothing until somebody asks.
+    #[inline]
+    pub(crate) fn enter_new<R>(work: impl FnOnce() -> R) -> R {
+        within(Frame::Unasked, work)
     }
 
     /// With this id instead: the one it has where the call was made.
@@ -137,7 +156,20 @@ impl Default for Context {
     }
 }
 
+/// Runs `work` in this frame, and puts the outer one back when it ends, by a panic too.
+#[inline]
+fn within<R>(frame: Frame, work: impl FnOnce() -> R) -> R {
+    struct Leave(Frame);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            drop(replace_current(std::mem::replace(&mut self.0, Frame::Nothing)));
+        }
+    }
+    let _leave = Leave(replace_current(frame));
+    work()
+}
+
 /// In a thread whose thread-locals are gone already there is no context.
-fn replace_current(next: Option<Context>) -> Option<Context> {
-    CURRENT.try_with(|current| current.replace(next)).ok().flatten()
+fn replace_current(next: Frame) -> Frame {
+    CURRENT.try_with(|current| current.replace(next)).unwrap_or(Frame::Nothing)
 }

@@ -38,10 +38,31 @@ use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sk_cereal::internal;
 
-use crate::callable::Callable;
+use crate::callable::{Arguments, Callable};
+use crate::declaration::{Declaration, Input, Output, Start};
+use crate::kind::{FunctionKind, WrongKind};
 use crate::outcome::Failure;
+
+/// Adds the distance to this getter to the section, by being compiled.
+macro_rules! add_word {
+    ($getter:path) => {
+        // The flag `R` keeps the section although nobody names it, as rust-lld wants to be told;
+        // other linkers keep it anyway.
+        #[cfg(target_os = "linux")]
+        // SAFETY: it emits no instruction; the word is one of invariant 1.
+        unsafe {
+            asm!(
+                ".pushsection sk_functions,\"aR\",@progbits",
+                ".balign 4",
+                ".long {getter} - .",
+                ".popsection",
+                getter = sym $getter,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+    };
+}
 
 /// Code that can go to another process: a function, or a closure that captures nothing.
 ///
@@ -102,15 +123,26 @@ pub const fn check_captures_nothing<F>() {
 /// # Errors
 /// The function is in a dynamic library of Rust code, which has a table of its own; or the platform
 /// is not Linux.
-pub fn ship<F, Arguments>(function: &F) -> Result<Reference, ImageError>
+pub fn ship<F, A>(function: &F) -> Result<Reference, ImageError>
 where
-    F: Portable + Callable<Arguments>,
-    F::Output: Serialize + 'static,
-    Arguments: DeserializeOwned + 'static,
+    F: Portable + Callable<A>,
+    F::Output: Serialize + Send + 'static,
+    A: Arguments + DeserializeOwned + 'static,
 {
     const { check_captures_nothing::<F>() }
-    enter::<F, Arguments>(function);
-    find(entry::<F, Arguments>())
+    enter::<F, A>(function);
+    find(entry::<F, A>())
+}
+
+/// As [`ship`] where `function` captures nothing; `None` where it captures something.
+pub(crate) fn ship_if_empty<F, A>(function: &F) -> Option<Result<Reference, ImageError>>
+where
+    F: Portable + Callable<A>,
+    F::Output: Serialize + Send + 'static,
+    A: Arguments + DeserializeOwned + 'static,
+{
+    enter::<F, A>(function);
+    (size_of::<F>() == 0).then(|| find(entry::<F, A>()))
 }
 
 /// The function that `reference` names, if this executable has one of that signature there.
@@ -149,7 +181,34 @@ impl Code {
     /// # Errors
     /// The arguments cannot be decoded, or the result cannot be encoded.
     pub fn run(&self, arguments: &[u8], result: &mut Vec<u8>) -> Result<(), Failure> {
-        (self.entry.run)(arguments, result).map_err(|failure| failure.with_function(self.name()))
+        self.start(Input::Bytes(arguments), Output::Bytes(result))
+            .map_err(|failure| failure.with_function(self.name()))
+    }
+
+    /// How many arguments it takes.
+    pub(crate) fn arity(&self) -> usize {
+        self.entry.arity
+    }
+
+    /// The type of the function itself.
+    pub(crate) fn type_id(&self) -> TypeId {
+        self.entry.function
+    }
+
+    pub(crate) fn declaration(&self) -> Option<&'static Declaration> {
+        self.entry.declaration
+    }
+
+    /// How it travels.
+    pub(crate) fn reference(&self) -> Result<Reference, ImageError> {
+        find(self.entry)
+    }
+
+    pub(crate) fn start(&self, input: Input<'_>, output: Output<'_>) -> Result<(), Failure> {
+        match self.entry.start {
+            Start::Sync(run) => run(input, output),
+            other => Err(WrongKind::failure(other.kind(), FunctionKind::Sync)),
+        }
     }
 }
 
@@ -206,80 +265,101 @@ impl fmt::Display for ImageError {
 impl std::error::Error for ImageError {}
 
 /// What the table knows of a function.
-struct Entry {
+#[doc(hidden)]
+pub struct Entry {
     function: TypeId,
     signature: TypeId,
     name: fn() -> &'static str,
-    run: Run,
+    arity: usize,
+    start: Start,
+    declaration: Option<&'static Declaration>,
 }
-
-type Run = fn(&[u8], &mut Vec<u8>) -> Result<(), Failure>;
 
 /// What a word of the section leads to.
 type Getter = fn() -> &'static Entry;
 
-fn entry<F, Arguments>() -> &'static Entry
+fn entry<F, A>() -> &'static Entry
 where
-    F: Portable + Callable<Arguments>,
-    F::Output: Serialize + 'static,
-    Arguments: DeserializeOwned + 'static,
+    F: Portable + Callable<A>,
+    F::Output: Serialize + Send + 'static,
+    A: Arguments + DeserializeOwned + 'static,
 {
     const {
         &Entry {
             function: TypeId::of::<F>(),
-            signature: TypeId::of::<fn(Arguments) -> F::Output>(),
+            signature: TypeId::of::<fn(A) -> F::Output>(),
             name: type_name::<F>,
-            run: run::<F, Arguments>,
+            arity: A::COUNT,
+            start: Start::Sync(run::<F, A>),
+            declaration: None,
         }
     }
 }
 
+/// A function that [`#[function]`](macro@crate::function) declares, as the type beside it.
+#[doc(hidden)]
+pub trait Declared: 'static {
+    const DECLARATION: Declaration;
+}
+
+/// The entry of a declared function. Its signature is the type beside it, which no other entry has.
+fn declared_entry<D: Declared>() -> &'static Entry {
+    const {
+        &Entry {
+            function: TypeId::of::<D>(),
+            signature: TypeId::of::<fn(D)>(),
+            name: type_name::<D>,
+            arity: D::DECLARATION.parameters().len(),
+            start: D::DECLARATION.start(),
+            declaration: Some(&D::DECLARATION),
+        }
+    }
+}
+
+/// Puts a declared function into the table, by being compiled: the macro keeps a pointer to it in a
+/// static that is used.
+#[doc(hidden)]
+pub fn declare<D: Declared>() {
+    add_word!(declared_entry::<D>);
+}
+
+/// All functions of this executable that were declared.
+pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    Table::get().entries.iter().filter_map(|entry| entry.declaration)
+}
+
 /// Calls an `F` that is made from nothing. Thin, since there is one for each function: decoding and
 /// encoding are shared by all functions of one signature.
-fn run<F, Arguments>(arguments: &[u8], result: &mut Vec<u8>) -> Result<(), Failure>
+fn run<F, A>(input: Input<'_>, output: Output<'_>) -> Result<(), Failure>
 where
-    F: Portable + Callable<Arguments>,
-    F::Output: Serialize,
-    Arguments: DeserializeOwned,
+    F: Portable + Callable<A>,
+    F::Output: Serialize + Send + 'static,
+    A: Arguments + DeserializeOwned,
 {
-    const { check_captures_nothing::<F>() }
+    let Some(function) = (const { from_nothing::<F>() }) else {
+        return Err(Failure::disconnected("a closure that captures something"));
+    };
+    output.tell(function.call(input.read()?))
+}
+
+/// The value of an `F` that has nothing in it.
+const fn from_nothing<F: Portable>() -> Option<F> {
+    if size_of::<F>() != 0 {
+        return None;
+    }
     // SAFETY: `F` has size 0, so the pointer has only to be aligned; invariant 2, the value may be made.
-    let function = unsafe { NonNull::<F>::dangling().read() };
-    write(&function.call(read(arguments)?), result)
-}
-
-#[inline(never)]
-fn read<Arguments: DeserializeOwned>(bytes: &[u8]) -> Result<Arguments, Failure> {
-    internal::from_slice(bytes).map_err(|error| Failure::undecodable(&error))
-}
-
-#[inline(never)]
-fn write<Output: Serialize>(output: &Output, result: &mut Vec<u8>) -> Result<(), Failure> {
-    internal::append(output, result).map_err(|error| Failure::error(&error))
+    Some(unsafe { NonNull::<F>::dangling().read() })
 }
 
 /// Puts the entry into the section, by being compiled.
 #[inline(always)]
-fn enter<F, Arguments>(_: &F)
+fn enter<F, A>(_: &F)
 where
-    F: Portable + Callable<Arguments>,
-    F::Output: Serialize + 'static,
-    Arguments: DeserializeOwned + 'static,
+    F: Portable + Callable<A>,
+    F::Output: Serialize + Send + 'static,
+    A: Arguments + DeserializeOwned + 'static,
 {
-    // The flag `R` keeps the section although nobody names it, as rust-lld wants to be told; other
-    // linkers keep it anyway.
-    #[cfg(target_os = "linux")]
-    // SAFETY: it emits no instruction; the word is one of invariant 1.
-    unsafe {
-        asm!(
-            ".pushsection sk_functions,\"aR\",@progbits",
-            ".balign 4",
-            ".long {getter} - .",
-            ".popsection",
-            getter = sym entry::<F, Arguments>,
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+    add_word!(entry::<F, A>);
 }
 
 #[cfg(target_os = "linux")]

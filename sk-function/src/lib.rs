@@ -46,6 +46,20 @@
 //! Linux, tested. The table of functions needs its section to be described for macOS and Windows.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod any_function;
+mod bound;
+mod call;
+mod function;
+pub mod registry;
+
+mod answer;
+mod argument_error;
+mod callable;
+mod declaration;
+mod execution;
+mod kind;
+mod modifiers;
+
 mod operation;
 mod outcome;
 mod retry;
@@ -54,17 +68,27 @@ mod call_id;
 mod cancel;
 mod context;
 
-mod callable;
 mod identity;
 pub mod image;
 
 mod sync;
 
+#[doc(hidden)]
+pub mod private;
+
+pub use any_function::{AnyFunction, IntoFunction};
+pub use argument_error::ArgumentError;
+pub use bound::{Bound, bind};
+pub use call::{CONTROL_KEYWORDS, Call, CallError, Magic, Place};
 pub use call_id::{CallId, CallIdError};
-pub use callable::Callable;
+pub use callable::{Arguments, AsyncCallable, Callable};
 pub use cancel::{CancelFlag, Cancelled};
 pub use context::Context;
+pub use declaration::{Declaration, Parameter};
+pub use execution::Execution;
+pub use function::{Function, FunctionBuilder, Items, StreamItems};
 pub use identity::{BuildIdentity, BuildIdentityError, OtherBuild};
+pub use kind::FunctionKind;
 /// What models look into.
 #[cfg(loom)]
 pub use operation::by_hand;
@@ -73,7 +97,61 @@ pub use operation::{
     Source, Unfinished, Until, add_executor_probe, blocking, completion,
 };
 pub use outcome::{BoxError, Failure, FailureKind, PanicPlace, catch_panic};
+pub use registry::{Domain, NameError};
 pub use retry::{Decision, Jitter, Repeat, Retry, RetryError, Stop, Tries};
+
+/// Makes a free function one that has a name: it is found by its path, bound by the names of its
+/// parameters, and sent to other processes.
+///
+/// It stays the function that it is. Beside it stands a type of the same name, which one `use`
+/// brings along: `area::bind()` binds arguments by name, `area::function()` is the function as a
+/// value, `area::declaration()` what was written down of it.
+///
+/// ```
+/// use sk_function::{Function, function};
+///
+/// /// How much carpet a room needs.
+/// #[function(name = "rooms.area", idempotent)]
+/// pub fn area(width: f64, height: f64) -> f64 {
+///     width * height
+/// }
+///
+/// assert_eq!(area(2.0, 3.0), 6.0);
+/// assert_eq!(area::bind().height(3.0).width(2.0).execute()?, 6.0);
+/// assert_eq!(Function::get("rooms.area")?.positional((2.0, 3.0))?.execute::<f64>()?, 6.0);
+/// # Ok::<(), sk_function::BoxError>(())
+/// ```
+///
+/// # What it takes
+///
+/// Free functions without generics, with up to twelve parameters that own what they hold and are
+/// `Serialize`, `Deserialize`, `Clone`, `Send` and `'static`. What is returned is `Send` and
+/// `'static`; if it is `Serialize`, or a `Result` with such a value, it can be sent back.
+///
+/// - An `async fn` gives one value when its future is done; the future is `Send`.
+/// - A function that returns `impl Iterator<Item = T>` gives many, one that returns
+///   `impl Stream<Item = T>` does so without blocking. Both are `Send` and `'static`.
+/// - A first parameter `&Context` is not an argument: it is the context of the call.
+///
+/// # What it says
+///
+/// | option | meaning |
+/// |---|---|
+/// | `name = "a.b"` | the path, in place of crate, modules and name |
+/// | `idempotent` | doing it twice is as good as once |
+/// | `never_retry` | it must not be done twice |
+/// | `blocking`, `blocking("what", …)` | it blocks its thread for long, in these calls |
+/// | `timeout = "30s"` | how long one attempt may take: a number with `ms`, `s`, `m` or `h`, or a constant `Duration` |
+/// | `autoreg`, `autoreg = "name"` | at its first call it is registered under its bare name, or this one |
+/// | `crate = path` | where sk-function is, if not at `::sk_function` |
+///
+/// # Names of parameters
+///
+/// The setter of a parameter has its name. If that is a verb of what is bound (`execute`,
+/// `operation`, `try_execute`, `try_operation`, `function`, `bound`, `register`,
+/// `register_and_execute`, `retry`, `timeout`, `attempt_timeout`, `with_id`, `iterate`, `stream`,
+/// `clone`) it is called `with_…`. `place` and `pop` steer calls, so no parameter has these names.
+pub use sk_function_macros::function;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

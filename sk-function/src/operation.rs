@@ -58,6 +58,8 @@ pub use source::{Drive, Source, Until};
 pub use threads::BlockingThreads;
 pub use unfinished::Unfinished;
 
+pub(crate) use waiter::unpark_this_thread;
+
 #[cfg(loom)]
 pub use timer::by_hand;
 
@@ -210,7 +212,7 @@ impl<S: Source> Operation<S> {
         // While this is kept, setting the flag unparks this thread. A flag that is set already is
         // seen by `Until`, so the answer does not matter.
         let mut cancelled = pin!(flag.cancelled());
-        let unpark = waiter::unpark_this_thread();
+        let unpark = unpark_this_thread();
         let _ = cancelled.as_mut().poll(&mut Context::from_waker(&unpark));
         match self.source.block(Until::flag(flag)) {
             Some(outcome) => {
@@ -219,7 +221,7 @@ impl<S: Source> Operation<S> {
             }
             None => {
                 self.cancel();
-                Err(Unfinished::Cancelled.into())
+                Err(self.source.unfinished(Unfinished::Cancelled))
             }
         }
     }
@@ -246,8 +248,13 @@ impl<S: Source> Operation<S> {
 
     /// The limit has passed and there is no outcome.
     fn end_at_limit(&mut self) -> S::Error {
+        self.end_at(self.limit)
+    }
+
+    /// This limit, its own or that of its handle, has passed and there is no outcome.
+    fn end_at(&mut self, limit: Limit) -> S::Error {
         self.cancel();
-        self.limit.passed().into()
+        self.source.unfinished(limit.passed())
     }
 
     fn cancel(&mut self) {

@@ -17,6 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::outcome::{Failure, FailureKind, is_opaque};
 
 pub use decision::{Decision, Repeat, Stop, Tries};
+pub(crate) use run::one_attempt;
+
 pub use delay::Jitter;
 
 /// When work that failed is done again: how often, after which delays, for which failures.

@@ -232,10 +232,7 @@ where
 
 /// The limit has passed: takes the outcome if it is there, cancels if it is not.
 fn end<S: Source>(operation: &mut Operation<S>, limit: Limit) -> Outcome<S> {
-    operation.try_take().unwrap_or_else(|| {
-        operation.cancel();
-        Err(limit.passed().into())
-    })
+    operation.try_take().unwrap_or_else(|| Err(operation.end_at(limit)))
 }
 
 impl<S> Held<S::Output, S::Error> for Holder<S>

@@ -104,6 +104,12 @@ pub trait Source {
     /// before, with nobody having looked since. It must not block, it does not wait for the work
     /// to have ended, and it must not panic.
     fn cancel(&mut self);
+
+    /// What the caller is told when it ends without an outcome. For sources that know more of the
+    /// work than [`Unfinished`] does, such as its name.
+    fn unfinished(&self, why: Unfinished) -> Self::Error {
+        why.into()
+    }
 }
 
 /// When a [`Source::block`] is over: at an instant, when a [`CancelFlag`] is set, or at the outcome
@@ -131,7 +137,7 @@ impl<'a> Until<'a> {
     }
 
     /// Until the flag is set.
-    pub(super) fn flag(flag: &'a CancelFlag) -> Self {
+    pub(crate) fn flag(flag: &'a CancelFlag) -> Self {
         Until { at: None, flag: Some(flag) }
     }
 

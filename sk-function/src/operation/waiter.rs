@@ -36,7 +36,7 @@ impl Waiter {
 }
 
 /// A waker that unparks the thread that makes it.
-pub(super) fn unpark_this_thread() -> Waker {
+pub(crate) fn unpark_this_thread() -> Waker {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

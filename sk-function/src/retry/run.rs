@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
 
 /// Runs the future of one attempt to its end, its panics caught: those in making, in polling and in
 /// dropping it.
-async fn one_attempt<T, E, F>(
+pub(crate) async fn one_attempt<T, E, F>(
     context: &Context,
     work: &mut impl FnMut(Context) -> F,
 ) -> Result<T, Failure>

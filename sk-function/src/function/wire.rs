@@ -1,0 +1,91 @@
+//! How a function travels.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sk_cereal::Value;
+
+use super::{Function, Target};
+use crate::argument_error::ArgumentError;
+use crate::identity::BuildIdentity;
+use crate::image::{self, Reference};
+use crate::modifiers::Modifiers;
+use crate::registry::{self, Domain, Named};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Function")]
+struct Wire<'a> {
+    target: WireTarget<'a>,
+    arguments: Cow<'a, [Option<Value>]>,
+    modifiers: Cow<'a, Modifiers>,
+    metadata: Cow<'a, BTreeMap<String, Value>>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireTarget<'a> {
+    /// A declared function, by its path.
+    Name(String),
+    /// A place in the table of this build.
+    Place { build: Cow<'a, BuildIdentity>, reference: Reference },
+}
+
+impl Serialize for Function {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let target = match &self.target {
+            Target::Declared(declaration) => {
+                WireTarget::Name(registry::name_of(declaration).map_err(S::Error::custom)?)
+            }
+            Target::Code(code) => WireTarget::Place {
+                build: Cow::Borrowed(BuildIdentity::of_this_process().map_err(S::Error::custom)?),
+                reference: code.reference().map_err(S::Error::custom)?,
+            },
+            Target::Local(_) => {
+                return Err(S::Error::custom(format_args!(
+                    "{} captures something, so only this process can run it; send what it captures \
+                     as an argument, or declare a #[function] that takes it",
+                    self.name()
+                )));
+            }
+        };
+        let wire = Wire {
+            target,
+            arguments: Cow::Borrowed(&self.arguments),
+            modifiers: Cow::Borrowed(&self.modifiers),
+            metadata: Cow::Borrowed(&self.metadata),
+        };
+        wire.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Function {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        let target = match wire.target {
+            WireTarget::Name(name) => {
+                match registry::find(Domain::External, &name).map_err(D::Error::custom)? {
+                    Named::Declared(declaration) => Target::Declared(declaration),
+                    Named::Given(function) => function.target.clone(),
+                }
+            }
+            WireTarget::Place { build, reference } => {
+                let here = BuildIdentity::of_this_process().map_err(D::Error::custom)?;
+                here.expect(&build).map_err(D::Error::custom)?;
+                Target::Code(image::accept(reference).map_err(D::Error::custom)?)
+            }
+        };
+        let (given, limit) = (wire.arguments.len(), target.arity());
+        if given > limit {
+            let function = target.name();
+            return Err(D::Error::custom(ArgumentError::TooMany { function, given, limit }));
+        }
+        Ok(Function {
+            target,
+            arguments: wire.arguments.into_owned(),
+            modifiers: wire.modifiers.into_owned(),
+            metadata: wire.metadata.into_owned(),
+        })
+    }
+}

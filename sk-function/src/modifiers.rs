@@ -1,0 +1,251 @@
+//! What a caller may ask of a call, and the one order in which it takes effect.
+//!
+//! From the outside in, whatever the order of writing:
+//!
+//! 1. the *timeout* of the whole call, which ends everything within;
+//! 2. the *retry*, which makes attempts;
+//! 3. the *attempt timeout*, which ends one attempt;
+//! 4. the call.
+//!
+//! A synchronous attempt that has a limit runs on a kept thread, since a call in this process cannot
+//! be ended from outside: at its limit the caller goes on, the cancel flag of that attempt is set,
+//! and the thread stays counted until the function returns.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call_id::CallId;
+use crate::cancel::CancelFlag;
+use crate::context::Context;
+use crate::operation::{Operation, Unfinished, blocking, completion};
+use crate::outcome::{Failure, catch_panic};
+use crate::retry::{Repeat, Retry, one_attempt};
+
+/// What a caller asked of a call. Nothing is allocated before something is asked.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Modifiers(Option<Box<Asked>>);
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Asked {
+    retry: Option<Retry>,
+    timeout: Option<Duration>,
+    attempt_timeout: Option<Duration>,
+    id: Option<CallId>,
+}
+
+impl Modifiers {
+    fn asked(&mut self) -> &mut Asked {
+        self.0.get_or_insert_default()
+    }
+
+    /// Repeats the call by this policy.
+    pub fn retry(&mut self, policy: Retry) {
+        self.asked().retry = Some(policy);
+    }
+
+    /// Bounds the whole call.
+    pub fn timeout(&mut self, limit: Duration) {
+        lower(&mut self.asked().timeout, limit);
+    }
+
+    /// Bounds each attempt.
+    pub fn attempt_timeout(&mut self, limit: Duration) {
+        lower(&mut self.asked().attempt_timeout, limit);
+    }
+
+    /// With this id.
+    pub fn id(&mut self, id: CallId) {
+        self.asked().id = Some(id);
+    }
+
+    #[inline]
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// Of several limits the smaller holds.
+fn lower(limit: &mut Option<Duration>, other: Duration) {
+    *limit = Some(limit.map_or(other, |limit| limit.min(other)));
+}
+
+/// How one call is to be made: what its caller asked, over what its function declares.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    function: &'static str,
+    repeat: Repeat,
+    asked: Asked,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        function: &'static str,
+        repeat: Repeat,
+        declared_timeout: Option<Duration>,
+        modifiers: Modifiers,
+    ) -> Self {
+        let mut asked = modifiers.0.map_or_else(Asked::default, |asked| *asked);
+        asked.attempt_timeout = asked.attempt_timeout.or(declared_timeout);
+        Plan { function, repeat, asked }
+    }
+
+    pub(crate) fn asks_for_more_than_an_id(&self) -> bool {
+        self.asked.retry.is_some()
+            || self.asked.timeout.is_some()
+            || self.asked.attempt_timeout.is_some()
+    }
+
+    /// The limit of the whole call.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.asked.timeout
+    }
+
+    /// The context of the whole call, which this flag cancels.
+    pub(crate) fn context(&self, flag: CancelFlag) -> Context {
+        let context = Context::new().with_cancel_flag(flag);
+        let context = match self.asked.id {
+            Some(id) => context.with_id(id),
+            None => context,
+        };
+        match self.asked.timeout {
+            Some(limit) => context.with_timeout(limit),
+            None => context,
+        }
+    }
+
+    /// Makes the call here, with the attempts that it takes; `make` makes the work of each.
+    pub(crate) fn run<T, W>(
+        &self,
+        context: &Context,
+        mut make: impl FnMut() -> W,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> Result<T, Failure> + Send + 'static,
+    {
+        let outcome = match &self.asked.retry {
+            Some(policy) => {
+                policy.run_in(context, self.repeat, |context| self.attempt(context, make()))
+            }
+            None if context.is_cancelled() => Err(before_it_started()),
+            None => {
+                catch_panic(|| context.enter(|| self.attempt(context, make()))).unwrap_or_else(Err)
+            }
+        };
+        outcome.map_err(|failure| self.name(failure))
+    }
+
+    /// One attempt, in whose context the caller is already.
+    fn attempt<T, W>(&self, context: &Context, work: W) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> Result<T, Failure> + Send + 'static,
+    {
+        let Some(limit) = self.asked.attempt_timeout else { return work() };
+        let context = of_attempt(context, limit);
+        let flag = context.cancel_flag().clone();
+        let carried = blocking(move |_| context.enter(work).map_err(Ended::Failed));
+        carried.timeout(limit).wait().map_err(|ended| match ended {
+            Ended::Failed(failure) | Ended::Unfinished(Unfinished::Panicked(failure)) => failure,
+            Ended::Unfinished(Unfinished::TimedOut(limit)) => {
+                flag.cancel();
+                self.timed_out(limit)
+            }
+            Ended::Unfinished(other) => other.into(),
+        })
+    }
+
+    /// Makes the call on whatever executor polls it; `make` makes the future of each attempt.
+    pub(crate) async fn run_async<T, F>(
+        &self,
+        context: &Context,
+        mut make: impl FnMut() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut attempt = |context: Context| {
+            let limit = self.asked.attempt_timeout;
+            let context = match limit {
+                Some(limit) => of_attempt(&context, limit),
+                None => context,
+            };
+            let future = context.enter(&mut make);
+            self.limited(context, limit, future)
+        };
+        let outcome = match &self.asked.retry {
+            Some(policy) => policy.run_async_in(context, self.repeat, sleep, attempt).await,
+            None if context.is_cancelled() => Err(before_it_started()),
+            None => one_attempt(context, &mut attempt).await,
+        };
+        outcome.map_err(|failure| self.name(failure))
+    }
+
+    async fn limited<T>(
+        &self,
+        context: Context,
+        limit: Option<Duration>,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(limit) = limit else { return future.await };
+        let mut future = pin!(future);
+        let mut sleep = pin!(sleep(limit));
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(outcome) = context.enter(|| future.as_mut().poll(cx)) {
+                return Poll::Ready(outcome);
+            }
+            sleep.as_mut().poll(cx).map(|()| {
+                context.cancel_flag().cancel();
+                Err(self.timed_out(limit))
+            })
+        })
+        .await
+    }
+
+    pub(crate) fn timed_out(&self, limit: Duration) -> Failure {
+        Failure::timed_out("call", limit).with_function(self.function)
+    }
+
+    /// A failure names the innermost function that it is known of.
+    pub(crate) fn name(&self, failure: Failure) -> Failure {
+        match failure.function() {
+            Some(_) => failure,
+            None => failure.with_function(self.function),
+        }
+    }
+}
+
+fn before_it_started() -> Failure {
+    Failure::cancelled("before it started").with_no_start()
+}
+
+/// The context of one attempt, which has a limit and a flag of its own: that it was timed out
+/// cancels no other attempt.
+fn of_attempt(context: &Context, limit: Duration) -> Context {
+    let own = context.clone().with_cancel_flag(context.cancel_flag().child());
+    match context.remaining() {
+        Some(left) if left <= limit => own,
+        _ => own.with_timeout(limit),
+    }
+}
+
+enum Ended {
+    Failed(Failure),
+    Unfinished(Unfinished),
+}
+
+impl From<Unfinished> for Ended {
+    fn from(unfinished: Unfinished) -> Self {
+        Ended::Unfinished(unfinished)
+    }
+}
+
+/// Waits so long, by the timer thread of operations.
+async fn sleep(time: Duration) {
+    let (_kept, never) = completion::<(), Unfinished>();
+    let outcome = Operation::new(never).timeout(time).await;
+    debug_assert!(outcome.is_err());
+}
