@@ -1,7 +1,7 @@
 //! What work knows of itself while it runs: its id, which attempt this is, how long it has, and
 //! whether it is still wanted.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::call_id::CallId;
@@ -36,16 +36,20 @@ pub struct Context {
 }
 
 /// What is in force on a thread.
-enum Frame {
+#[derive(Clone, Copy, PartialEq)]
+enum State {
     /// No work runs here.
     Nothing,
     /// Work that nobody has asked for its context so far: it is made when somebody does.
     Unasked,
-    Of(Context),
+    /// Work whose context is in `CURRENT`.
+    Made,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Frame> = const { RefCell::new(Frame::Nothing) };
+    /// It has no destructor, so that a call whose context nobody asks for touches nothing else.
+    static STATE: Cell<State> = const { Cell::new(State::Nothing) };
+    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
 
 impl Context {
@@ -56,30 +60,27 @@ impl Context {
 
     /// The context in force on this thread, if there is one.
     pub fn current() -> Option<Self> {
-        let look = |current: &RefCell<Frame>| {
-            let mut frame = current.borrow_mut();
-            match &*frame {
-                Frame::Nothing => None,
-                Frame::Unasked => {
-                    let context = Context::new();
-                    *frame = Frame::Of(context.clone());
-                    Some(context)
-                }
-                Frame::Of(context) => Some(context.clone()),
+        match STATE.get() {
+            State::Nothing => None,
+            State::Unasked => {
+                let context = Context::new();
+                replace_current(Some(context.clone()));
+                STATE.set(State::Made);
+                Some(context)
             }
-        };
-        CURRENT.try_with(look).ok().flatten()
+            State::Made => CURRENT.try_with(|current| current.borrow().clone()).ok().flatten(),
+        }
     }
 
     /// Runs `work` with this context in force on this thread, hiding any outer one.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        within(Frame::Of(self.clone()), work)
+        within(State::Made, Some(self.clone()), work)
     }
 
     /// Runs `work` with a context of its own in force, which costs nothing until somebody asks.
     #[inline]
     pub(crate) fn enter_new<R>(work: impl FnOnce() -> R) -> R {
-        within(Frame::Unasked, work)
+        within(State::Unasked, None, work)
     }
 
     /// With this id instead: the one it has where the call was made.
@@ -156,20 +157,29 @@ impl Default for Context {
     }
 }
 
-/// Runs `work` in this frame, and puts the outer one back when it ends, by a panic too.
+/// Runs `work` in this state, and puts the outer one back when it ends, by a panic too.
 #[inline]
-fn within<R>(frame: Frame, work: impl FnOnce() -> R) -> R {
-    struct Leave(Frame);
+fn within<R>(state: State, context: Option<Context>, work: impl FnOnce() -> R) -> R {
+    struct Leave {
+        outer: State,
+        hidden: Option<Context>,
+    }
     impl Drop for Leave {
         fn drop(&mut self) {
-            drop(replace_current(std::mem::replace(&mut self.0, Frame::Nothing)));
+            if STATE.replace(self.outer) == State::Made || self.outer == State::Made {
+                drop(replace_current(self.hidden.take()));
+            }
         }
     }
-    let _leave = Leave(replace_current(frame));
+    let outer = STATE.replace(state);
+    let is_hidden = outer == State::Made || context.is_some();
+    let hidden = if is_hidden { replace_current(context) } else { None };
+    let _leave = Leave { outer, hidden };
     work()
 }
 
 /// In a thread whose thread-locals are gone already there is no context.
-fn replace_current(next: Frame) -> Frame {
-    CURRENT.try_with(|current| current.replace(next)).unwrap_or(Frame::Nothing)
+#[cold]
+fn replace_current(next: Option<Context>) -> Option<Context> {
+    CURRENT.try_with(|current| current.replace(next)).ok().flatten()
 }

@@ -2,36 +2,36 @@
 
 mod builder;
 mod items;
+mod ready;
 mod target;
 mod wire;
 
-use std::any::{Any, TypeId, type_name};
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sk_cereal::Value;
 
-use crate::answer::Answer;
-use crate::argument_error::{ArgumentError, describe};
-use crate::bound::bounded;
+use crate::argument_error::ArgumentError;
 use crate::call_id::CallId;
 use crate::callable::{Arguments, Callable};
 use crate::cancel::CancelFlag;
 use crate::context::Context;
-use crate::declaration::{BoxFuture, Declaration, Input, Parameter, Start};
+use crate::declaration::{Declaration, Parameter};
 use crate::execution::Execution;
 use crate::image::Portable;
 use crate::kind::{FunctionKind, WrongKind};
 use crate::modifiers::{Modifiers, Plan};
 use crate::operation::Operation;
 use crate::outcome::{Failure, catch_panic};
-use crate::registry::{self, Domain, NameError, Named};
+use crate::registry::{self, Domain, NameError};
 use crate::retry::{Repeat, Retry};
 
+use ready::{Ready, Take, tried, whole, wrong_type};
 use target::Target;
 
 pub use builder::FunctionBuilder;
@@ -72,11 +72,21 @@ pub use items::{Items, StreamItems};
 #[derive(Clone)]
 pub struct Function {
     target: Target,
+    /// Shared by clones until one of them is changed: a look-up by name copies two words.
+    given: Option<Arc<Given>>,
+}
+
+/// What a function was given.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Given {
     /// One for each parameter, as far as any was given.
     arguments: Vec<Option<Value>>,
     modifiers: Modifiers,
     metadata: BTreeMap<String, Value>,
 }
+
+static NOTHING: Given =
+    Given { arguments: Vec::new(), modifiers: Modifiers::none(), metadata: BTreeMap::new() };
 
 /// Where it comes from.
 impl Function {
@@ -95,10 +105,7 @@ impl Function {
     /// # Errors
     /// As [`get`](Function::get).
     pub fn get_in(domain: Domain, name: &str) -> Result<Self, NameError> {
-        registry::find(domain, name).map(|named| match named {
-            Named::Declared(declaration) => Function::declared(declaration),
-            Named::Given(function) => Function::clone(&function),
-        })
+        registry::find(domain, name)
     }
 
     /// This function or closure, which is found again by its type if it was declared.
@@ -158,12 +165,15 @@ impl Function {
     }
 
     fn with(target: Target) -> Self {
-        Function {
-            target,
-            arguments: Vec::new(),
-            modifiers: Modifiers::default(),
-            metadata: BTreeMap::new(),
-        }
+        Function { target, given: None }
+    }
+
+    fn given(&self) -> &Given {
+        self.given.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn given_mut(&mut self) -> &mut Given {
+        Arc::make_mut(self.given.get_or_insert_default())
     }
 }
 
@@ -221,14 +231,14 @@ impl Function {
     /// The value cannot be encoded.
     pub fn meta<T: Serialize>(mut self, key: &str, value: T) -> Result<Self, ArgumentError> {
         let value = self.encoded(key, &value)?;
-        self.metadata.insert(key.to_owned(), value);
+        self.given_mut().metadata.insert(key.to_owned(), value);
         Ok(self)
     }
 
     /// Repeats the call by this policy when it fails.
     #[must_use]
     pub fn retry(mut self, policy: Retry) -> Self {
-        self.modifiers.retry(policy);
+        self.given_mut().modifiers.retry(policy);
         self
     }
 
@@ -236,7 +246,7 @@ impl Function {
     /// smaller holds.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.modifiers.timeout(limit);
+        self.given_mut().modifiers.timeout(limit);
         self
     }
 
@@ -244,19 +254,21 @@ impl Function {
     /// holds.
     #[must_use]
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
-        self.modifiers.attempt_timeout(limit);
+        self.given_mut().modifiers.attempt_timeout(limit);
         self
     }
 
     /// With this id for its execution, which is known before it starts.
     #[must_use]
     pub fn with_id(mut self, id: CallId) -> Self {
-        self.modifiers.id(id);
+        self.given_mut().modifiers.id(id);
         self
     }
 
     pub(crate) fn with_modifiers(mut self, modifiers: Modifiers) -> Self {
-        self.modifiers = modifiers;
+        if !modifiers.are_none() {
+            self.given_mut().modifiers = modifiers;
+        }
         self
     }
 
@@ -267,10 +279,10 @@ impl Function {
     ) -> Result<Self, ArgumentError> {
         let Value::Seq(values) = self.encoded("0", arguments)? else { return Ok(self) };
         let limit = self.target.arity();
-        let given = self.arguments.iter().flatten().count() + values.len();
+        let given = self.given().arguments.iter().flatten().count() + values.len();
         let mut free = 0;
         for value in values {
-            while matches!(self.arguments.get(free), Some(Some(_))) {
+            while matches!(self.given().arguments.get(free), Some(Some(_))) {
                 free += 1;
             }
             if free >= limit {
@@ -282,10 +294,11 @@ impl Function {
     }
 
     pub(crate) fn put(&mut self, at: usize, value: Value) {
-        if self.arguments.len() <= at {
-            self.arguments.resize(at + 1, None);
+        let arguments = &mut self.given_mut().arguments;
+        if arguments.len() <= at {
+            arguments.resize(at + 1, None);
         }
-        if let Some(place) = self.arguments.get_mut(at) {
+        if let Some(place) = arguments.get_mut(at) {
             *place = Some(value);
         }
     }
@@ -332,17 +345,17 @@ impl Function {
     /// The argument for the parameter of this name, if it has one.
     pub fn argument(&self, name: &str) -> Option<&Value> {
         let at = self.position(name).ok()?;
-        self.arguments.get(at)?.as_ref()
+        self.given().arguments.get(at)?.as_ref()
     }
 
     /// The arguments that it has, in the order of the parameters.
     pub fn arguments(&self) -> &[Option<Value>] {
-        &self.arguments
+        &self.given().arguments
     }
 
     /// The words of the caller's own beside it.
     pub fn metadata(&self) -> &BTreeMap<String, Value> {
-        &self.metadata
+        &self.given().metadata
     }
 
     /// Whether only this process can run it.
@@ -533,9 +546,11 @@ impl Function {
             return Err(self.refused(&error));
         }
         let declared_timeout = self.declaration().and_then(Declaration::timeout);
-        let is_plain = self.modifiers.are_none() && declared_timeout.is_none();
-        let plan = Plan::new(self.name(), self.repeat(), declared_timeout, self.modifiers);
-        let values: Vec<Value> = self.arguments.into_iter().flatten().collect();
+        let (name, repeat) = (self.name(), self.repeat());
+        let given = self.given.map(Arc::unwrap_or_clone).unwrap_or_default();
+        let is_plain = given.modifiers.are_none() && declared_timeout.is_none();
+        let plan = Plan::new(name, repeat, declared_timeout, given.modifiers);
+        let values: Vec<Value> = given.arguments.into_iter().flatten().collect();
         let arguments = if values.is_empty() { Value::Null } else { Value::Seq(values) };
         Ok(Ready { target: self.target, arguments: Arc::new(arguments), plan, is_plain })
     }
@@ -544,7 +559,7 @@ impl Function {
     fn check_count(&self) -> Result<(), ArgumentError> {
         let function = self.name();
         for at in 0..self.target.arity() {
-            if !matches!(self.arguments.get(at), Some(Some(_))) {
+            if !matches!(self.given().arguments.get(at), Some(Some(_))) {
                 let parameter = self.target.parameter(at);
                 return Err(ArgumentError::Missing { function, parameter });
             }
@@ -560,175 +575,11 @@ impl Function {
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let given = self.arguments.iter().flatten().count();
+        let given = self.given().arguments.iter().flatten().count();
         f.debug_struct("Function")
             .field("name", &self.name())
             .field("kind", &self.kind())
             .field("arguments", &format_args!("{given} of {}", self.target.arity()))
             .finish_non_exhaustive()
     }
-}
-
-/// How an answer becomes what the caller wants.
-type Take<R> = fn(Box<dyn Answer>) -> Result<R, Failure>;
-
-/// What it returned, as it is.
-fn whole<R: 'static>(answer: Box<dyn Answer>) -> Result<R, Failure> {
-    let returned = answer.type_name();
-    let can_be_tried = returned.starts_with("core::result::Result<");
-    let wrong = || WrongOutput { returned, asked: type_name::<R>(), can_be_tried };
-    cast(answer.into_any()).map_err(|_| Failure::error(&wrong()))
-}
-
-/// The value of a returned `Result`.
-fn tried<T: 'static>(answer: Box<dyn Answer>) -> Result<T, Failure> {
-    let returned = answer.type_name();
-    let asked = type_name::<T>();
-    match answer.tried() {
-        Some(outcome) => cast(outcome?)
-            .map_err(|_| Failure::error(&WrongOutput { returned, asked, can_be_tried: false })),
-        None => Err(Failure::error(&NoResult { returned })),
-    }
-}
-
-fn cast<R: 'static>(value: Box<dyn Any + Send>) -> Result<R, Box<dyn Any + Send>> {
-    value.downcast::<R>().map(|value| *value)
-}
-
-/// It returned something else than its caller asked for.
-#[derive(Debug)]
-struct WrongOutput {
-    returned: &'static str,
-    asked: &'static str,
-    can_be_tried: bool,
-}
-
-impl fmt::Display for WrongOutput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let WrongOutput { returned, asked, can_be_tried } = self;
-        write!(f, "it gives {returned}, and {asked} was asked for")?;
-        if *can_be_tried {
-            f.write_str("; the `try_` form takes the value out of a Result")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for WrongOutput {}
-
-#[derive(Debug)]
-struct NoResult {
-    returned: &'static str,
-}
-
-impl fmt::Display for NoResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let returned = self.returned;
-        write!(
-            f,
-            "it gives {returned}, which is no Result of a function that is declared; use the form without `try_`"
-        )
-    }
-}
-
-impl std::error::Error for NoResult {}
-
-/// A call that has all it needs.
-struct Ready {
-    target: Target,
-    /// The tuple of arguments, shared by all attempts.
-    arguments: Arc<Value>,
-    plan: Plan,
-    /// Neither its caller nor its declaration asks for anything.
-    is_plain: bool,
-}
-
-impl Ready {
-    /// One call, here and now.
-    fn call<R: 'static>(&self, take: Take<R>) -> Result<R, Failure> {
-        call(&self.target, &self.arguments, take)
-    }
-
-    fn run<R: Send + 'static>(&self, flag: &CancelFlag, take: Take<R>) -> Result<R, Failure> {
-        let context = self.plan.context(flag.clone());
-        self.plan.run(&context, || {
-            let (target, arguments) = (self.target.clone(), Arc::clone(&self.arguments));
-            move || call(&target, &arguments, take)
-        })
-    }
-
-    fn work<R: Send + 'static>(self, take: Take<R>) -> Operation<Execution<R>> {
-        let limit = self.plan.timeout();
-        let function = self.target.name();
-        bounded(Execution::work(function, move |flag| self.run(flag, take)), limit)
-    }
-
-    fn future<R: Send + 'static>(
-        self,
-        take: Take<R>,
-        is_blocking: bool,
-    ) -> Operation<Execution<R>> {
-        let limit = self.plan.timeout();
-        let function = self.target.name();
-        let flag = CancelFlag::new();
-        let context = self.plan.context(flag.clone());
-        let future = async move {
-            let make = || {
-                let started = start_async(&self.target, &self.arguments);
-                async move { take(started?.await) }
-            };
-            self.plan.run_async(&context, make).await
-        };
-        let execution = Execution::future(function, flag, future);
-        bounded(if is_blocking { execution.onto_a_thread() } else { execution }, limit)
-    }
-}
-
-fn call<R: 'static>(target: &Target, arguments: &Value, take: Take<R>) -> Result<R, Failure> {
-    take(
-        target
-            .call(Input::Tree(arguments))
-            .map_err(|failure| misfit(target, arguments, failure))?,
-    )
-}
-
-fn start_async(target: &Target, arguments: &Value) -> Result<BoxFuture, Failure> {
-    match target.declaration().map(Declaration::start) {
-        Some(Start::Async(start)) => {
-            start(Input::Tree(arguments)).map_err(|failure| misfit(target, arguments, failure))
-        }
-        _ => Err(WrongKind::failure(target.kind(), FunctionKind::Async)),
-    }
-}
-
-/// Where arguments could not be read, which of them is at fault.
-#[cold]
-fn misfit(target: &Target, arguments: &Value, failure: Failure) -> Failure {
-    let (Some(declaration), Value::Seq(values)) = (target.declaration(), arguments) else {
-        return failure;
-    };
-    if !failure.is_undecodable() {
-        return failure;
-    }
-    match wrong_type(declaration, values.iter().map(Some)) {
-        Some(wrong) => Failure::error(&wrong).with_no_start(),
-        None => failure,
-    }
-}
-
-/// The first argument that is not what its parameter takes.
-fn wrong_type<'a>(
-    declaration: &Declaration,
-    values: impl Iterator<Item = Option<&'a Value>>,
-) -> Option<ArgumentError> {
-    declaration.parameters().iter().zip(values).find_map(|(parameter, value)| {
-        let error = parameter.fits(value?).err()?;
-        Some(ArgumentError::WrongType {
-            function: declaration.path(),
-            parameter: parameter.name().to_owned(),
-            expected: parameter.type_name(),
-            given: describe(value?),
-            reason: error.to_string(),
-        })
-    })
 }

@@ -174,7 +174,7 @@ impl Code {
     }
 
     /// Decodes the arguments, a tuple, from `arguments`, calls the function, and appends what it
-    /// returned to `result`, both in [`internal`] bytes.
+    /// returned to `result`, both in [`internal`](sk_cereal::internal) bytes.
     ///
     /// A panic of the function goes on; see [`catch_panic`](crate::catch_panic).
     ///

@@ -37,6 +37,10 @@ struct Asked {
 }
 
 impl Modifiers {
+    pub(crate) const fn none() -> Self {
+        Modifiers(None)
+    }
+
     fn asked(&mut self) -> &mut Asked {
         self.0.get_or_insert_default()
     }

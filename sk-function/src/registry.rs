@@ -11,7 +11,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -170,7 +170,11 @@ pub fn declared() -> Vec<&'static str> {
 
 /// The names that were given at run time in this domain, sorted.
 pub fn names(domain: Domain) -> Vec<String> {
-    let mut names: Vec<_> = Registry::get().read(domain).keys().cloned().collect();
+    let registry = Registry::get();
+    let mut names: Vec<_> = registry.read(domain).keys().cloned().collect();
+    if domain == Domain::External {
+        names.retain(|name| !registry.is_path(name));
+    }
     names.sort_unstable();
     names
 }
@@ -180,19 +184,24 @@ pub fn names(domain: Domain) -> Vec<String> {
 /// Functions that were found by it before stay what they are.
 pub fn forget(domain: Domain, name: &str) -> bool {
     let registry = Registry::get();
+    if domain == Domain::External && registry.is_path(name) {
+        return false;
+    }
+    // What it was is dropped when the lock is given back.
     let removed = registry.write(domain).remove(name);
     removed.is_some()
 }
 
-/// What has a name.
-#[derive(Clone)]
-pub(crate) enum Named {
-    Declared(&'static Declaration),
-    Given(Arc<Function>),
+/// What has a name. A look-up copies it, so a declared function stands here as what the copy is.
+enum Named {
+    /// One function, declared or given.
+    One(Function),
+    /// Functions that are declared with one path.
+    Several(Vec<&'static Declaration>),
 }
 
-/// The names that were given in one domain.
-type Given = HashMap<String, Arc<Function>>;
+/// The names of one domain.
+type Names = HashMap<String, Named, foldhash::fast::RandomState>;
 
 struct Registry {
     declared: HashMap<&'static str, Vec<&'static Declaration>>,
@@ -200,9 +209,10 @@ struct Registry {
     by_type: HashMap<TypeId, &'static Declaration>,
     /// Our own declaration was in the table.
     is_whole: bool,
-    global: RwLock<Given>,
-    internal: RwLock<Given>,
-    external: RwLock<Given>,
+    global: RwLock<Names>,
+    internal: RwLock<Names>,
+    /// The declared functions are among them.
+    external: RwLock<Names>,
 }
 
 impl Registry {
@@ -223,17 +233,25 @@ impl Registry {
             declared.entry(declaration.path()).or_default().push(declaration);
             by_type.insert(declaration.function(), declaration);
         }
+        let name = |(path, claims): (&&'static str, &Vec<&'static Declaration>)| {
+            let named = match claims.as_slice() {
+                [one] => Named::One(Function::declared(one)),
+                _ => Named::Several(claims.clone()),
+            };
+            ((*path).to_owned(), named)
+        };
+        let external = RwLock::new(declared.iter().map(name).collect());
         Registry {
             declared,
             by_type,
             is_whole,
             global: RwLock::default(),
             internal: RwLock::default(),
-            external: RwLock::default(),
+            external,
         }
     }
 
-    fn given(&self, domain: Domain) -> &RwLock<Given> {
+    fn names(&self, domain: Domain) -> &RwLock<Names> {
         match domain {
             Domain::Global => &self.global,
             Domain::Internal => &self.internal,
@@ -241,36 +259,35 @@ impl Registry {
         }
     }
 
-    fn read(&self, domain: Domain) -> RwLockReadGuard<'_, Given> {
-        self.given(domain).read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self, domain: Domain) -> RwLockReadGuard<'_, Names> {
+        self.names(domain).read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, domain: Domain) -> std::sync::RwLockWriteGuard<'_, Given> {
-        self.given(domain).write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self, domain: Domain) -> RwLockWriteGuard<'_, Names> {
+        self.names(domain).write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a domain sees under this name.
-    fn find(&self, domain: Domain, name: &str) -> Option<Result<Named, NameError>> {
-        if domain == Domain::External
-            && let Some(claims) = self.declared.get(name)
+    fn find(&self, domain: Domain, name: &str) -> Option<Result<Function, NameError>> {
+        if let Some(named) = self.read(domain).get(name) {
+            return Some(named.only());
+        }
+        if domain != Domain::Global
+            && let Some(named) = self.read(Domain::Global).get(name)
         {
-            return Some(only(claims));
-        }
-        let given = self.read(domain).get(name).cloned();
-        if let Some(function) = given {
-            return Some(Ok(Named::Given(function)));
-        }
-        if domain != Domain::Global {
-            let global = self.read(Domain::Global).get(name).cloned();
-            if let Some(function) = global {
-                return Some(Ok(Named::Given(function)));
-            }
+            return Some(named.only());
         }
         if domain == Domain::External { self.of_version(name) } else { None }
     }
 
+    /// Whether a function is declared with this path.
+    fn is_path(&self, name: &str) -> bool {
+        self.declared.contains_key(name)
+    }
+
     /// A name that says which version is meant: `path@version`.
-    fn of_version(&self, name: &str) -> Option<Result<Named, NameError>> {
+    #[cold]
+    fn of_version(&self, name: &str) -> Option<Result<Function, NameError>> {
         let (path, version) = name.rsplit_once('@')?;
         let claims = self.declared.get(path)?;
         let of_version: Vec<_> =
@@ -278,6 +295,7 @@ impl Registry {
         (!of_version.is_empty()).then(|| only(&of_version))
     }
 
+    #[cold]
     fn unknown(&self, domain: Domain, name: &str) -> NameError {
         /// Names that are told of.
         const NEAREST: usize = 3;
@@ -286,9 +304,6 @@ impl Registry {
         let mut names: Vec<String> = self.read(domain).keys().cloned().collect();
         if domain != Domain::Global {
             names.extend(self.read(Domain::Global).keys().cloned());
-        }
-        if domain == Domain::External {
-            names.extend(self.declared.keys().map(|&path| path.to_owned()));
         }
         let known = names.len();
         let asked = name.get(..name.floor_char_boundary(NAME_LIMIT)).unwrap_or_default();
@@ -321,13 +336,24 @@ fn likeness(asked: &str, name: &str) -> f64 {
     whole.max(inner)
 }
 
+impl Named {
+    #[inline]
+    fn only(&self) -> Result<Function, NameError> {
+        match self {
+            Named::One(function) => Ok(function.clone()),
+            Named::Several(claims) => only(claims),
+        }
+    }
+}
+
 /// The one that has a path, if one has.
-fn only(claims: &[&'static Declaration]) -> Result<Named, NameError> {
+#[cold]
+fn only(claims: &[&'static Declaration]) -> Result<Function, NameError> {
     if let Some(conflict) = conflict(claims) {
         return Err(conflict);
     }
     match claims {
-        [only] => Ok(Named::Declared(only)),
+        [only] => Ok(Function::declared(only)),
         several => {
             let path = several.first().map_or("", |first| first.path());
             let mut names: Vec<_> =
@@ -354,7 +380,7 @@ fn conflict(claims: &[&'static Declaration]) -> Option<NameError> {
     None
 }
 
-pub(crate) fn find(domain: Domain, name: &str) -> Result<Named, NameError> {
+pub(crate) fn find(domain: Domain, name: &str) -> Result<Function, NameError> {
     let registry = Registry::get();
     registry.find(domain, name).unwrap_or_else(|| Err(registry.unknown(domain, name)))
 }
@@ -364,8 +390,7 @@ pub(crate) fn name_of(declaration: &'static Declaration) -> Result<String, NameE
     let path = declaration.path();
     match find(Domain::External, path) {
         Err(NameError::TwoVersions { .. }) => Ok(format!("{path}@{}", declaration.version())),
-        Err(other) => Err(other),
-        Ok(_) => Ok(path.to_owned()),
+        other => other.map(|_| path.to_owned()),
     }
 }
 
@@ -381,13 +406,10 @@ pub(crate) fn give(domain: Domain, name: &str, function: Function) -> Result<(),
     }
     let registry = Registry::get();
     let taken = || NameError::Taken { name: name.to_owned() };
-    if domain == Domain::External && registry.declared.contains_key(name) {
-        return Err(taken());
-    }
     match registry.write(domain).entry(name.to_owned()) {
         Entry::Occupied(_) => Err(taken()),
         Entry::Vacant(place) => {
-            place.insert(Arc::new(function));
+            place.insert(Named::One(function));
             Ok(())
         }
     }
@@ -395,10 +417,14 @@ pub(crate) fn give(domain: Domain, name: &str, function: Function) -> Result<(),
 
 /// The names in this domain whose function calls this callable, sorted.
 pub(crate) fn names_of(domain: Domain, callable: TypeId) -> Vec<String> {
-    let mut names: Vec<_> = Registry::get()
+    let registry = Registry::get();
+    let mut names: Vec<_> = registry
         .read(domain)
         .iter()
-        .filter(|(_, function)| function.callable() == callable)
+        .filter(|(name, named)| match named {
+            Named::One(function) => function.callable() == callable && !registry.is_path(name),
+            Named::Several(_) => false,
+        })
         .map(|(name, _)| name.clone())
         .collect();
     names.sort_unstable();

@@ -3,6 +3,7 @@
 //! Raw baselines in the same run: a value in a lock, and `std::sync::mpsc` for the time from the
 //! sender to a thread that sleeps.
 
+#[path = "../shared/measure.rs"]
 mod measure;
 
 use std::hint::black_box;

@@ -75,7 +75,7 @@ impl FunctionBuilder {
         self.function.check_count()?;
         if let Some(declaration) = self.function.declaration()
             && let Some(wrong) =
-                wrong_type(declaration, self.function.arguments.iter().map(Option::as_ref))
+                wrong_type(declaration, self.function.arguments().iter().map(Option::as_ref))
         {
             return Err(wrong);
         }

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use futures_core::Stream;
 
-use super::{Ready, misfit, whole};
+use super::ready::{Ready, misfit, whole};
 use crate::answer::Answer;
 use crate::cancel::CancelFlag;
 use crate::context::Context;

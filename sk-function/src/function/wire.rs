@@ -1,27 +1,23 @@
 //! How a function travels.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sk_cereal::Value;
 
-use super::{Function, Target};
+use super::{Function, Given, Target};
 use crate::argument_error::ArgumentError;
 use crate::identity::BuildIdentity;
 use crate::image::{self, Reference};
-use crate::modifiers::Modifiers;
-use crate::registry::{self, Domain, Named};
+use crate::registry::{self, Domain};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Function")]
 struct Wire<'a> {
     target: WireTarget<'a>,
-    arguments: Cow<'a, [Option<Value>]>,
-    modifiers: Cow<'a, Modifiers>,
-    metadata: Cow<'a, BTreeMap<String, Value>>,
+    given: Cow<'a, Given>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,13 +46,7 @@ impl Serialize for Function {
                 )));
             }
         };
-        let wire = Wire {
-            target,
-            arguments: Cow::Borrowed(&self.arguments),
-            modifiers: Cow::Borrowed(&self.modifiers),
-            metadata: Cow::Borrowed(&self.metadata),
-        };
-        wire.serialize(serializer)
+        Wire { target, given: Cow::Borrowed(self.given()) }.serialize(serializer)
     }
 }
 
@@ -65,10 +55,7 @@ impl<'de> Deserialize<'de> for Function {
         let wire = Wire::deserialize(deserializer)?;
         let target = match wire.target {
             WireTarget::Name(name) => {
-                match registry::find(Domain::External, &name).map_err(D::Error::custom)? {
-                    Named::Declared(declaration) => Target::Declared(declaration),
-                    Named::Given(function) => function.target.clone(),
-                }
+                registry::find(Domain::External, &name).map_err(D::Error::custom)?.target
             }
             WireTarget::Place { build, reference } => {
                 let here = BuildIdentity::of_this_process().map_err(D::Error::custom)?;
@@ -76,16 +63,11 @@ impl<'de> Deserialize<'de> for Function {
                 Target::Code(image::accept(reference).map_err(D::Error::custom)?)
             }
         };
-        let (given, limit) = (wire.arguments.len(), target.arity());
+        let (given, limit) = (wire.given.arguments.len(), target.arity());
         if given > limit {
             let function = target.name();
             return Err(D::Error::custom(ArgumentError::TooMany { function, given, limit }));
         }
-        Ok(Function {
-            target,
-            arguments: wire.arguments.into_owned(),
-            modifiers: wire.modifiers.into_owned(),
-            metadata: wire.metadata.into_owned(),
-        })
+        Ok(Function { target, given: Some(Arc::new(wire.given.into_owned())) })
     }
 }

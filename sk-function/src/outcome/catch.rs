@@ -48,11 +48,12 @@ pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(install);
     }
-    let outer = record(None);
+    let outer = if HAS_RECORD.get() { record(None) } else { None };
     CATCHING.set(CATCHING.get() + 1);
     let result = catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(CATCHING.get() - 1);
-    let inner = record(outer);
+    // Without a panic in here or around here there is nothing to look at.
+    let inner = if HAS_RECORD.get() || outer.is_some() { record(outer) } else { None };
     result.map_err(|payload| {
         let type_id = (*payload).type_id();
         let message = message_of(payload);
@@ -161,12 +162,16 @@ struct Record {
 thread_local! {
     /// How many `catch_panic` this thread is in. It has no destructor, so that it is there until the thread is gone.
     static CATCHING: Cell<u32> = const { Cell::new(0) };
+    /// Whether there is a record, also without a destructor: most calls look no further.
+    static HAS_RECORD: Cell<bool> = const { Cell::new(false) };
     static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
 }
 
 /// Puts a record in place of the one there is. In a thread whose thread-locals are gone already
 /// there is none.
+#[cold]
 fn record(next: Option<Record>) -> Option<Record> {
+    HAS_RECORD.set(next.is_some());
     RECORD.try_with(|slot| slot.replace(next)).ok().flatten()
 }
 
