@@ -1,24 +1,51 @@
 //! Callables that have names, arguments and manners.
 //!
 //! ```
-//! use sk_function::{Failure, FailureKind, catch_panic};
+//! use std::time::Duration;
+//! use sk_function::{Function, Magic, Retry, function, magic};
 //!
-//! // Whatever runs ends as a value or as a `Failure`, which can be sent to another process.
-//! let failure: Failure = catch_panic(|| panic!("out of range")).unwrap_err().with_attempts(3);
-//! assert_eq!(failure.kind(), FailureKind::Panic);
-//! let bytes = sk_cereal::internal::to_vec(&failure)?;
-//! assert_eq!(sk_cereal::internal::from_slice::<Failure>(&bytes)?, failure);
+//! #[function(name = "shop.price", idempotent)]
+//! fn price(pieces: u32, each: f64) -> f64 {
+//!     f64::from(pieces) * each
+//! }
 //!
-//! // A function or a closure that captures nothing travels as a place in a table.
-//! let reference = sk_function::image::ship(&|x: u64, y: u64| x * y)?;
-//! let code = sk_function::image::accept(reference)?;      // in another process of this build
-//! let mut result = Vec::new();
-//! code.run(&sk_cereal::internal::to_vec(&(6_u64, 7_u64))?, &mut result)?;
-//! assert_eq!(sk_cereal::internal::from_slice::<u64>(&result)?, 42);
+//! assert_eq!(price(3, 0.5), 1.5);                                 // it stays a function
+//!
+//! // Bound by name, in any order; the compiler knows every type.
+//! let call = price::bind().each(0.5).pieces(3);
+//! assert_eq!(call.retry(Retry::new()).timeout(Duration::from_secs(5)).execute()?, 1.5);
+//!
+//! // Found by name; what it takes and gives is checked when it runs.
+//! let price = Function::get("shop.price")?.arg("pieces", 3)?;
+//! assert_eq!(price.clone().arg("each", 0.5)?.execute::<f64>()?, 1.5);
+//!
+//! // Sent to another process, and back: the same function with the same arguments.
+//! let bytes = sk_cereal::internal::to_vec(&price)?;
+//! let price: Function = sk_cereal::internal::from_slice(&bytes)?;
+//! assert_eq!(price.arg("each", 2)?.execute::<f64>()?, 6.0);
+//!
+//! // Written down as data. A path in place of the text is checked by the compiler.
+//! let call: Magic<f64> = magic!("shop.price", 3, each = 0.5);
+//! assert_eq!(call.execute()?, 1.5);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The parts
+//!
+//! What is called:
+//!
+//! - [`function`](macro@function) declares a function: a path, the names of its parameters, what it says
+//!   of being repeated. The linker gathers all of a program in one table; nothing runs before `main`.
+//! - [`Bound`] is a callable with its arguments, typed: by name from what stands beside a declared
+//!   function, by position from [`bind`].
+//! - [`Function`] is the same with types that only it knows: found by a name, bound by names, encoded.
+//!   [`FunctionBuilder`] gathers its arguments and checks them together.
+//! - [`AnyFunction`] is one type for all of these, and [`IntoFunction`] the bound that takes them.
+//! - [`Call`] is a call as data, [`magic!`] makes one that was checked, [`Place`] says where it runs.
+//! - [`registry`] holds the names; [`image`] is the table of functions that have none. A place in that
+//!   means the same in all processes of one [`BuildIdentity`].
+//!
+//! How it runs and ends:
 //!
 //! - [`Failure`] is what anything that runs anywhere ends as if not as a value; [`catch_panic`] makes
 //!   one of a panic.
@@ -27,23 +54,34 @@
 //!   being done twice.
 //! - [`Operation`] is anything that waits: `.wait()`, `.await`, `.timeout(d)` and `.background()` in any
 //!   order, over a [`Source`] that the layers bring. [`blocking`] is such a source for a closure,
-//!   [`completion`] for what another thread completes. [`Running`] is the handle of one in the
-//!   background.
+//!   [`completion`] for what another thread completes, [`Execution`] for a call. [`Running`] is the
+//!   handle of one in the background.
 //! - [`Context`] is what work knows of itself: its [`CallId`], its attempt, its deadline, its
 //!   [`CancelFlag`].
-//! - [`image`] is the table of functions without names. A place in it means the same in all processes
-//!   of one [`BuildIdentity`]. [`Callable`] is what can be called with a tuple.
+//!
+//! # The order of what a caller asks
+//!
+//! Whatever the order of writing, from the outside in: the timeout of the whole call; the retry; the
+//! timeout of each attempt; the call. What is not declared idempotent is not repeated once it may have
+//! run, unless the caller writes a [`Retry`].
+//!
+//! A synchronous function in this process cannot be ended from outside. Where it has a limit it runs
+//! on a kept thread: its caller goes on at the limit, its cancel flag is set, and the thread stays
+//! counted until the function returns ([`BlockingThreads`]).
 //!
 //! # How it fails
 //!
-//! Wrong values in a policy are errors of its use that name the value ([`RetryError`]). A reference
-//! to a function that is damaged or of another build is an [`ImageError`](image::ImageError), never a
+//! A mistake in a typed binding does not compile. Names and arguments that are wrong at run time are a
+//! [`NameError`] or an [`ArgumentError`], which name what is nearest, or the parameter, what it takes
+//! and what was given. Wrong values in a policy are errors of its use that name the value
+//! ([`RetryError`]). A reference to a function that is damaged or of another build is an error, never a
 //! jump. Code of the user's that panics where it is asked (a predicate, a `Display`, the drop of a
 //! panic's payload) is told of and goes no further.
 //!
 //! # Platforms
 //!
-//! Linux, tested. The table of functions needs its section to be described for macOS and Windows.
+//! Linux, tested. The table of functions needs its section to be described for macOS and Windows;
+//! without it no function is found by name there.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod any_function;

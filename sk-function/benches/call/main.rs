@@ -16,7 +16,7 @@ use sk_function::{AnyFunction, Function, IntoFunction as _, bind, function};
 const NAMES: usize = 10_000;
 
 #[function(idempotent)]
-fn area(width: u64, height: u64) -> u64 {
+fn area(width: usize, height: usize) -> usize {
     black_box(width) * black_box(height)
 }
 
@@ -28,18 +28,14 @@ fn main() {
 }
 
 fn calls() {
-    type Boxed = Box<dyn Fn(u64, u64) -> u64>;
+    type Boxed = Box<dyn Fn(usize, usize) -> usize>;
     let boxed: Boxed = black_box(Box::new(area));
-    let any: AnyFunction<u64, (u64, u64)> = area.into_function();
+    let any: AnyFunction<usize, (usize, usize)> = area.into_function();
     let mut group = Group::default();
-    group.case("call.boxed", || boxed(black_box(2), 3) as usize);
-    group.case("call.bound", || {
-        area::bind().height(3).width(black_box(2)).execute().unwrap() as usize
-    });
-    group.case("call.bound_by_position", || {
-        bind(area, (black_box(2), 3)).execute().unwrap() as usize
-    });
-    group.case("call.any", || any.execute((black_box(2), 3)).unwrap() as usize);
+    group.case("call.boxed", || boxed(black_box(2), 3));
+    group.case("call.bound", || area::bind().height(3).width(black_box(2)).execute().unwrap());
+    group.case("call.bound_by_position", || bind(area, (black_box(2), 3)).execute().unwrap());
+    group.case("call.any", || any.execute((black_box(2), 3)).unwrap());
     let times = group.run();
     metric("call.bound.above_boxed", times["call.bound"] - times["call.boxed"], "ns");
 }
@@ -73,8 +69,8 @@ fn dynamic() {
     let mut group = Group::default();
     group.case("call.dynamic", || {
         let call = Function::get("call.area").unwrap();
-        let call = call.arg("height", black_box(3_u64)).unwrap().arg("width", 2_u64).unwrap();
-        call.execute::<u64>().unwrap() as usize
+        let call = call.arg("height", black_box(3_usize)).unwrap().arg("width", 2_usize).unwrap();
+        call.execute::<usize>().unwrap()
     });
     group.run();
 }
