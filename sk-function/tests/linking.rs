@@ -43,53 +43,74 @@ iterated [0, 1, 2]
 called jobs.area of 1.0.0 6
 called jobs.area of 2.0.0 600
 refused `jobs.area` is in several versions of its package; say which: `jobs.area@1.0.0`, `jobs.area@2.0.0`
-refused no function is named `lonely.forgotten`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+refused no function is named `lonely.forgotten`; the nearest of 12 is `jobs.twins.left`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+refused no function is named `jobs.area@3.0.0`; the nearest of 12 are `jobs.area`, `jobs.former`, `jobs.newer`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+refused no function is named `former`; the nearest of 12 are `jobs.former`, `jobs.newer`, `jobs.private.hidden`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+child 21
+child 25
+child 60
+child 27
+child 6
+child 600
 ";
+
+/// What makes the profile of a debug build that of a release build. All builds have one profile name, so
+/// that what these settings do not touch is built once.
+const RELEASE: [&str; 6] = [
+    "profile.dev.opt-level=3",
+    "profile.dev.codegen-units=16",
+    "profile.dev.debug-assertions=false",
+    "profile.dev.overflow-checks=false",
+    "profile.dev.incremental=false",
+    "profile.dev.package.sk-function.opt-level=3",
+];
+
+/// All crates are optimized as one, in which what nobody names can be seen to be unused.
+const WHOLE: [&str; 2] = ["profile.dev.lto='fat'", "profile.dev.codegen-units=1"];
+
+/// The linker makes functions of one code one, and drops what nothing leads to.
+const FOLDED: [&str; 2] = ["link-arg=-Wl,--icf=all", "link-arg=-Wl,--gc-sections"];
 
 /// Rows: FUN-04, FUN-24
 #[test]
 fn every_declared_function_is_found_and_called_by_name_in_a_debug_build() {
     let Some(programs) = Programs::prepare() else { return };
-    programs.build(&["build", "--bin", "app"], &[]);
-    programs.expect("debug/app", APP);
+    programs.build("app", &[], &[]);
+    programs.expect("app", APP);
 }
 
 /// Rows: FUN-04, FUN-24
 #[test]
 fn every_declared_function_is_found_and_called_by_name_in_a_release_build() {
     let Some(programs) = Programs::prepare() else { return };
-    programs.build(&["build", "--release", "--bin", "app"], &[]);
-    programs.expect("release/app", APP);
+    programs.build("app", &RELEASE, &[]);
+    programs.expect("app", APP);
 }
 
 #[test]
 fn every_declared_function_is_found_where_the_linker_folds_functions_of_one_code() {
     let Some(programs) = Programs::prepare() else { return };
-    let folded = ["--", "-C", "link-arg=-Wl,--icf=all", "-C", "link-arg=-Wl,--gc-sections"];
-    let words = [&["rustc", "--release", "-p", "app", "--bin", "app"], &folded[..]].concat();
-    programs.build(&words, &[]);
-    programs.expect("release/app", APP);
+    programs.build("app", &RELEASE, &FOLDED);
+    programs.expect("app", APP);
 }
 
 #[test]
 fn every_declared_function_is_found_where_all_crates_are_optimized_as_one() {
     let Some(programs) = Programs::prepare() else { return };
-    // The profile is that of the release build, so that macros and build scripts are built once.
-    let whole = [("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")];
-    programs.build(&["build", "--release", "--bin", "app"], &whole);
-    programs.expect("release/app", APP);
+    programs.build("app", &[&RELEASE[..], &WHOLE].concat(), &[]);
+    programs.expect("app", APP);
 }
 
 #[test]
 fn a_path_that_two_functions_claim_is_refused_with_both_places() {
     let Some(programs) = Programs::prepare() else { return };
-    programs.build(&["build", "--bin", "doubled"], &[]);
+    programs.build("doubled", &[], &[]);
     let place = "doubled/src/shared.rs:5 in doubled 1.0.0";
     let why = format!(
         "two functions are declared as `doubled.shared.claimed`: {place} and {place}; the usual \
          cause is a module that both the library and the binary of one name contain"
     );
-    programs.expect("debug/doubled", &format!("check {why}\nrefused {why}\n"));
+    programs.expect("doubled", &format!("check {why}\nrefused {why}\n"));
 }
 
 /// The copy of the programs, which one test has at a time: they share what is built.
@@ -114,7 +135,8 @@ impl Programs {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linking");
         copy(&source, &folder, &|manifest| {
             let ours = ["../../../sk-cereal", "../../..", "../.."];
-            let paths = [crate_folder.join("../sk-cereal"), crate_folder.into(), crate_folder.into()];
+            let paths =
+                [crate_folder.join("../sk-cereal"), crate_folder.into(), crate_folder.into()];
             ours.iter().zip(paths).fold(manifest, |text, (relative, path)| {
                 text.replace(&format!("\"{relative}\""), &format!("'{}'", path.display()))
             })
@@ -129,28 +151,30 @@ impl Programs {
         Some(Programs { folder, _alone: alone })
     }
 
-    fn build(&self, words: &[&str], environment: &[(&str, &str)]) {
+    /// Builds a program with these settings of its profile, and these options of the compiler for
+    /// the program itself.
+    fn build(&self, program: &str, profile: &[&str], options: &[&str]) {
         let start = Instant::now();
         let output = Command::new(env!("CARGO"))
-            .args(words.iter().take_while(|word| **word != "--"))
-            .args(["--offline", "--quiet"])
-            .args(words.iter().skip_while(|word| **word != "--"))
+            .args(["rustc", "--offline", "--quiet", "--package", program, "--bin", program])
+            .args(profile.iter().flat_map(|setting| ["--config", setting]))
+            .arg("--")
+            .args(options.iter().flat_map(|option| ["-C", option]))
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", self.folder.join("target"))
-            .envs(environment.iter().copied())
             // Flags of the run that this test is part of, such as those of a sanitizer, are not ours.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "cargo {} failed:\n{told}", words.join(" "));
-        println!("cargo {} {environment:?} took {:?}", words.join(" "), start.elapsed());
+        assert!(output.status.success(), "{program} {profile:?} {options:?} is not built:\n{told}");
+        println!("{program} {profile:?} {options:?} was built in {:?}", start.elapsed());
     }
 
     /// Runs a program under a watchdog and compares what it prints, line by line.
     fn expect(&self, program: &str, expected: &str) {
-        let mut child = Command::new(self.folder.join("target").join(program))
+        let mut child = Command::new(self.folder.join("target/debug").join(program))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -74,7 +74,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
         Function::get("jobs.twins.right")?.arg("n", 20)?,
         Function::get("app.inner.own")?.arg("n", 20)?,
         Function::of(|n: u64| n * 3).positional((20_u64,))?,
-        jobs_own_helper(),
+        by_value(),
     ];
     let parts = vec![both("1.0.0")?, both("2.0.0")?];
     let bytes = internal::to_vec(&(whole, parts))?;
@@ -89,8 +89,8 @@ fn parent() -> Result<(), Box<dyn Error>> {
     if output.status.success() { Ok(()) } else { Err("the child failed".into()) }
 }
 
-/// A function that is passed by value is found by its type.
-fn jobs_own_helper() -> Function {
+/// What stands beside a function makes it a value.
+fn by_value() -> Function {
     main_own::bind().n(20).function().unwrap()
 }
 
