@@ -1,4 +1,5 @@
 //! Functions that cannot be declared.
+#![expect(unsafe_code, reason = "one function says that it is unsafe; none does anything unsafe")]
 
 use sk_function::{Context, function};
 
