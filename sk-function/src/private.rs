@@ -1,11 +1,13 @@
 //! What the expansion of `#[function]` names. Nothing here is public: it changes without notice.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Once;
 use std::task::{Context as TaskContext, Poll};
 
 use futures_core::Stream;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sk_cereal::Value;
 
 use crate::context::Context;
@@ -85,6 +87,21 @@ pub const fn text(bytes: &[u8]) -> &str {
 pub fn context() -> Context {
     Context::current().unwrap_or_default()
 }
+
+/// What may be an argument of a declared function. The macro asks for it before anything else, so
+/// that the first error says what all the others are about.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a #[function]",
+    label = "an argument is Serialize, Deserialize, Clone, Send and 'static",
+    note = "it may come from another process, and be used for several attempts"
+)]
+pub trait Argument: Serialize + DeserializeOwned + Clone + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Argument for T {}
+
+/// A type that may be an argument.
+pub struct Checked<T: Argument>(PhantomData<T>);
 
 /// A parameter that has no argument yet.
 #[derive(Debug, Clone, Copy)]

@@ -70,6 +70,7 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(at, parameter)| slot_setter(declared, &parameters, &slots, at, parameter));
+    let (beyond_trait, beyond_setter) = beyond(&parameters, &function);
     let bind_setters = parameters
         .iter()
         .enumerate()
@@ -88,6 +89,7 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
 
     quote! {
         #(#traits)*
+        #beyond_trait
 
         /// Arguments, as far as they are given.
         #[derive(Clone)]
@@ -123,6 +125,7 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
 
         impl<#(#states),*> Slots<#(#states),*> {
             #(#slot_setters)*
+            #beyond_setter
         }
 
         impl<#(#any),*> Slots<#(#states),*> {
@@ -213,6 +216,28 @@ fn traits(declared: &Declared, parameter: &Bindable<'_>, function: &str) -> Toke
             }
         }
     }
+}
+
+/// What tells a call with more arguments than there are parameters how many those are: a trait that
+/// no type has, and the setter of the first position beyond.
+fn beyond(parameters: &[Bindable<'_>], function: &str) -> (TokenStream, TokenStream) {
+    let position = format_ident!("__argument_{}", parameters.len() + 1);
+    let takes = match parameters.len() {
+        0 => format!("`{function}` takes no arguments"),
+        1 => format!("`{function}` takes 1 argument, and here are more"),
+        several => format!("`{function}` takes {several} arguments, and here are more"),
+    };
+    let beyond = quote! {
+        #[diagnostic::on_unimplemented(message = #takes, label = "one argument too many")]
+        pub trait Beyond {}
+    };
+    let setter = quote! {
+        #[doc(hidden)]
+        pub fn #position<T: Beyond>(self, _: T) -> Self {
+            self
+        }
+    };
+    (beyond, setter)
 }
 
 /// The setter of a parameter, by name and by position, for `magic!`.

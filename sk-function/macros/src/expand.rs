@@ -1,13 +1,14 @@
 //! What is written beside a function.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
 use syn::{Error, ItemFn, Path, Result, parse_quote};
 
 use crate::binding::binding;
 use crate::options::{Options, Repeat, Timeout};
-use crate::signature::{Kind, Signature};
+use crate::signature::{Kind, Parameter, Signature};
 
 /// A function and all that is known of it.
 pub(crate) struct Declared {
@@ -82,6 +83,7 @@ impl Declared {
         let (hidden, ident, this) = (self.hidden(), self.ident(), self.this());
         let visibility = &self.item.vis;
         let function = self.function();
+        let checks = self.checks();
         let declaration = self.declaration();
         let start = self.start();
         let callable = self.callable();
@@ -107,11 +109,13 @@ impl Declared {
             #visibility use #hidden::*;
 
             #[allow(
-                non_camel_case_types, non_snake_case, deprecated, dead_code, unused_qualifications,
+                non_camel_case_types, non_snake_case, deprecated, dead_code, unused_variables,
+                unused_qualifications,
                 unreachable_pub, missing_docs, clippy::all, clippy::pedantic,
                 reason = "it is written by a macro"
             )]
             const _: () = {
+                #checks
                 #declaration
                 #start
                 #callable
@@ -148,6 +152,20 @@ impl Declared {
             #body
         });
         quote! { #item }
+    }
+
+    /// Comes first, so that what is wrong with the type of a parameter is told as that.
+    fn checks(&self) -> TokenStream {
+        let checks = self.signature.parameters.iter().map(|Parameter { ident, ty }| {
+            // Every token stands where the type does, or the compiler would show the attribute.
+            let private = self.private.to_token_stream().into_iter().map(|mut token| {
+                token.set_span(ty.span().resolved_at(token.span()));
+                token
+            });
+            let private: TokenStream = private.collect();
+            quote_spanned! { ty.span() => #ident: #private::Checked<#ty> }
+        });
+        quote! { fn __arguments(#(#checks),*) {} }
     }
 
     /// What is written down of it.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
@@ -45,16 +46,12 @@ impl Parse for Options {
         let mut options = Options::default();
         let mut seen: Vec<String> = Vec::new();
         while !input.is_empty() {
-            let option: Ident = if input.peek(Token![crate]) {
-                let word = input.parse::<Token![crate]>()?;
-                Ident::new("crate_", word.span)
-            } else {
-                input.parse()?
-            };
+            let option = input.call(Ident::parse_any).map_err(|error| {
+                Error::new(error.span(), format!("no option of #[function]; there are {KNOWN}"))
+            })?;
             let word = option.to_string();
-            let shown = if word == "crate_" { "crate".to_owned() } else { word.clone() };
             if seen.contains(&word) {
-                return Err(Error::new(option.span(), format!("`{shown}` is said twice")));
+                return Err(Error::new(option.span(), format!("`{word}` is said twice")));
             }
             match word.as_str() {
                 "name" => options.name = Some(text(input)?),
@@ -66,7 +63,7 @@ impl Parse for Options {
                     let name = if input.peek(Token![=]) { Some(text(input)?) } else { None };
                     options.autoreg = Some(Autoreg { name, span: option.span() });
                 }
-                "crate_" => {
+                "crate" => {
                     input.parse::<Token![=]>()?;
                     options.root = Some(input.call(Path::parse_mod_style)?);
                 }

@@ -1,6 +1,7 @@
 //! What a function takes and gives, as far as its text tells.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{
@@ -51,6 +52,13 @@ impl Signature {
                  could find it; write a free function that takes the value and calls the method",
             ));
         }
+        if let Some(span) = of_an_impl(signature.to_token_stream()) {
+            return Err(Error::new(
+                span,
+                "#[function] is for free functions: write it beside the `impl`, and the type in \
+                 place of `Self`",
+            ));
+        }
         if !signature.generics.params.is_empty() {
             return Err(Error::new(
                 signature.generics.span(),
@@ -78,6 +86,16 @@ impl Signature {
         }
         Ok(Signature { takes_context, parameters, kind, output })
     }
+}
+
+/// Where `Self` stands, which only a function of an `impl` or a trait can name. One that does not name
+/// it cannot be told from a free function.
+fn of_an_impl(tokens: TokenStream) -> Option<Span> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) => (ident == "Self").then(|| ident.span()),
+        TokenTree::Group(group) => of_an_impl(group.stream()),
+        _ => None,
+    })
 }
 
 fn parameters(function: &ItemFn) -> Result<(bool, Vec<Parameter>)> {
