@@ -39,7 +39,9 @@ pub struct Parts {
     pub version: &'static str,
     pub file: &'static str,
     pub line: u32,
-    pub parameters: &'static [Parameter],
+    /// The binary that it is in, if it is not in a library.
+    pub binary: Option<&'static str>,
+    pub parameters: Box<[Parameter]>,
     pub returns: fn() -> &'static str,
     pub repeat: Repeat,
     pub blocking: Option<&'static [&'static str]>,
@@ -97,7 +99,7 @@ pub enum Output<'a> {
 
 impl Declaration {
     #[doc(hidden)]
-    pub const fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts) -> Self {
         Declaration(parts)
     }
 
@@ -132,8 +134,8 @@ impl Declaration {
     }
 
     /// Its parameters, in order, without a [`Context`](crate::Context).
-    pub const fn parameters(&self) -> &'static [Parameter] {
-        self.0.parameters
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.0.parameters
     }
 
     /// The name of the type that it gives: what it returns, what its future gives, or what each of
@@ -167,15 +169,19 @@ impl Declaration {
         self.0.function
     }
 
-    pub(crate) const fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> Start {
         self.0.start
     }
 
     /// Where it stands, for messages.
     pub(crate) fn place(&self) -> impl fmt::Display + '_ {
         fmt::from_fn(|f| {
-            let Parts { file, line, package, version, .. } = &self.0;
-            write!(f, "{file}:{line} in {package} {version}")
+            let Parts { file, line, package, version, binary, .. } = &self.0;
+            write!(f, "{file}:{line} in {package} {version}")?;
+            match binary {
+                Some(binary) => write!(f, ", binary {binary}"),
+                None => f.write_str(", library"),
+            }
         })
     }
 }
@@ -191,7 +197,7 @@ impl fmt::Debug for Declaration {
 
 impl Parameter {
     #[doc(hidden)]
-    pub const fn new<T: serde::de::DeserializeOwned>(name: &'static str) -> Self {
+    pub fn new<T: serde::de::DeserializeOwned>(name: &'static str) -> Self {
         Parameter {
             name,
             type_name: std::any::type_name::<T>,

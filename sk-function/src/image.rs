@@ -131,7 +131,7 @@ where
 {
     const { check_captures_nothing::<F>() }
     enter::<F, A>(function);
-    find(entry::<F, A>())
+    find(&entry::<F, A>())
 }
 
 /// As [`ship`] where `function` captures nothing; `None` where it captures something.
@@ -142,7 +142,7 @@ where
     A: Arguments + DeserializeOwned + 'static,
 {
     enter::<F, A>(function);
-    (size_of::<F>() == 0).then(|| find(entry::<F, A>()))
+    (size_of::<F>() == 0).then(|| find(&entry::<F, A>()))
 }
 
 /// The function that `reference` names, if this executable has one of that signature there.
@@ -152,7 +152,7 @@ where
 pub fn accept(reference: Reference) -> Result<Code, ImageError> {
     let table = Table::get();
     let place = usize::try_from(reference.place).unwrap_or(usize::MAX);
-    let Some(&entry) = table.entries.get(place) else {
+    let Some(entry) = table.entries.get(place) else {
         let functions = table.entries.len();
         return Err(ImageError::NoSuchPlace { place: reference.place, functions });
     };
@@ -196,7 +196,7 @@ impl Code {
     }
 
     pub(crate) fn declaration(&self) -> Option<&'static Declaration> {
-        self.entry.declaration
+        self.entry.declaration.map(|declaration| declaration())
     }
 
     /// How it travels.
@@ -272,47 +272,53 @@ pub struct Entry {
     name: fn() -> &'static str,
     arity: usize,
     start: Start,
-    declaration: Option<&'static Declaration>,
+    declaration: Option<fn() -> &'static Declaration>,
 }
 
 /// What a word of the section leads to.
-type Getter = fn() -> &'static Entry;
+///
+/// It makes the entry in code. As a constant each entry would hold pointers, which the loader has to
+/// relocate in every process before `main`.
+type Getter = fn() -> Entry;
 
-fn entry<F, A>() -> &'static Entry
+fn entry<F, A>() -> Entry
 where
     F: Portable + Callable<A>,
     F::Output: Serialize + Send + 'static,
     A: Arguments + DeserializeOwned + 'static,
 {
-    const {
-        &Entry {
-            function: TypeId::of::<F>(),
-            signature: TypeId::of::<fn(A) -> F::Output>(),
-            name: type_name::<F>,
-            arity: A::COUNT,
-            start: Start::Sync(run::<F, A>),
-            declaration: None,
-        }
+    Entry {
+        function: TypeId::of::<F>(),
+        signature: TypeId::of::<fn(A) -> F::Output>(),
+        name: type_name::<F>,
+        arity: A::COUNT,
+        start: Start::Sync(run::<F, A>),
+        declaration: None,
     }
 }
 
 /// A function that [`#[function]`](macro@crate::function) declares, as the type beside it.
 #[doc(hidden)]
 pub trait Declared: 'static {
-    const DECLARATION: Declaration;
+    /// Made when it is first asked for.
+    fn declaration() -> &'static Declaration;
+
+    /// How many arguments it takes.
+    const ARITY: usize;
+
+    /// How it is started.
+    const START: Start;
 }
 
 /// The entry of a declared function. Its signature is the type beside it, which no other entry has.
-fn declared_entry<D: Declared>() -> &'static Entry {
-    const {
-        &Entry {
-            function: TypeId::of::<D>(),
-            signature: TypeId::of::<fn(D)>(),
-            name: type_name::<D>,
-            arity: D::DECLARATION.parameters().len(),
-            start: D::DECLARATION.start(),
-            declaration: Some(&D::DECLARATION),
-        }
+fn declared_entry<D: Declared>() -> Entry {
+    Entry {
+        function: TypeId::of::<D>(),
+        signature: TypeId::of::<fn(D)>(),
+        name: type_name::<D>,
+        arity: D::ARITY,
+        start: D::START,
+        declaration: Some(D::declaration),
     }
 }
 
@@ -325,7 +331,10 @@ pub fn declare<D: Declared>() {
 
 /// All functions of this executable that were declared.
 pub(crate) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    Table::get().entries.iter().filter_map(|entry| entry.declaration)
+    Table::get()
+        .entries
+        .iter()
+        .filter_map(|entry| entry.declaration.map(|declaration| declaration()))
 }
 
 /// Calls an `F` that is made from nothing. Thin, since there is one for each function: decoding and
@@ -400,7 +409,7 @@ fn getters() -> impl Iterator<Item = Getter> {
 }
 
 struct Table {
-    entries: Box<[&'static Entry]>,
+    entries: Box<[Entry]>,
     places: HashMap<(TypeId, TypeId), u32>,
 }
 
@@ -411,10 +420,10 @@ impl Table {
     }
 
     fn collect() -> Table {
-        let key = |entry: &&Entry| (entry.function, entry.signature);
+        let key = |entry: &Entry| (entry.function, entry.signature);
         let mut entries: Vec<_> = getters().map(|getter| getter()).collect();
         entries.sort_unstable_by_key(key);
-        entries.dedup_by_key(|entry| key(&&**entry));
+        entries.dedup_by_key(|entry| key(entry));
         let places = entries.iter().map(key).zip(0..).collect();
         Table { entries: entries.into(), places }
     }

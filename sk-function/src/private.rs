@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use futures_core::Stream;
@@ -81,6 +81,15 @@ pub const fn text(bytes: &[u8]) -> &str {
         Ok(text) => text,
         Err(_) => panic!("a path is UTF-8"),
     }
+}
+
+/// What was written down of a function, made at the first call. Not generic over what makes it, since
+/// then each function would bring a table of pointers for the loader to relocate.
+pub fn made_once(
+    place: &'static OnceLock<Declaration>,
+    make: fn() -> Declaration,
+) -> &'static Declaration {
+    place.get_or_init(make)
 }
 
 /// What a function that takes a context is given: the one in force, or a new one.

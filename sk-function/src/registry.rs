@@ -8,11 +8,13 @@
 //! never one of them by luck.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use crate::argument_error::Short;
@@ -153,60 +155,61 @@ pub fn check() -> Result<usize, NameError> {
     if !registry.is_whole {
         return Err(NameError::Incomplete);
     }
-    for claims in registry.declared.values() {
+    let external = registry.read(Domain::External);
+    let mut found = 0;
+    for claims in external.values().map(Named::claims) {
         if let Some(conflict) = conflict(claims) {
             return Err(conflict);
         }
+        found += claims.len();
     }
-    Ok(registry.declared.values().map(Vec::len).sum())
+    Ok(found)
 }
 
 /// The paths of all declared functions, sorted.
 pub fn declared() -> Vec<&'static str> {
-    let mut paths: Vec<_> = Registry::get().declared.keys().copied().collect();
+    let external = Registry::get().read(Domain::External);
+    let first = |named: &Named| named.claims().first().map(|declaration| declaration.path());
+    let mut paths: Vec<_> = external.values().filter_map(first).collect();
     paths.sort_unstable();
     paths
 }
 
 /// The names that were given at run time in this domain, sorted.
 pub fn names(domain: Domain) -> Vec<String> {
-    let registry = Registry::get();
-    let mut names: Vec<_> = registry.read(domain).keys().cloned().collect();
-    if domain == Domain::External {
-        names.retain(|name| !registry.is_path(name));
-    }
-    names.sort_unstable();
-    names
+    names_where(domain, |_| true)
 }
 
 /// Takes a name that was given at run time away again. Whether there was one.
 ///
 /// Functions that were found by it before stay what they are.
 pub fn forget(domain: Domain, name: &str) -> bool {
-    let registry = Registry::get();
-    if domain == Domain::External && registry.is_path(name) {
+    let mut names = Registry::get().write(domain);
+    if !matches!(names.get(name), Some(Named::Given(_))) {
         return false;
     }
-    // What it was is dropped when the lock is given back.
-    let removed = registry.write(domain).remove(name);
+    let removed = names.remove(name);
+    // What a closure captured is dropped when nobody waits for the names.
+    drop(names);
     removed.is_some()
 }
 
-/// What has a name. A look-up copies it, so a declared function stands here as what the copy is.
+/// What has a name.
 enum Named {
-    /// One function, declared or given.
-    One(Function),
+    /// A declared function.
+    Declared(&'static Declaration),
     /// Functions that are declared with one path.
     Several(Vec<&'static Declaration>),
+    /// A function that was given the name at run time.
+    Given(Function),
 }
 
 /// The names of one domain.
-type Names = HashMap<String, Named, foldhash::fast::RandomState>;
+type Names = HashMap<Cow<'static, str>, Named, RandomState>;
 
 struct Registry {
-    declared: HashMap<&'static str, Vec<&'static Declaration>>,
     /// What a function was declared as that is passed by value.
-    by_type: HashMap<TypeId, &'static Declaration>,
+    by_type: HashMap<TypeId, &'static Declaration, RandomState>,
     /// Our own declaration was in the table.
     is_whole: bool,
     global: RwLock<Names>,
@@ -222,33 +225,28 @@ impl Registry {
     }
 
     fn collect() -> Registry {
-        let mut declared: HashMap<_, Vec<_>> = HashMap::new();
-        let mut by_type = HashMap::new();
+        let mut external = Names::default();
+        let mut by_type = HashMap::default();
         let mut is_whole = false;
         for declaration in image::declarations() {
             if declaration.function() == TypeId::of::<Canary>() {
                 is_whole = true;
                 continue;
             }
-            declared.entry(declaration.path()).or_default().push(declaration);
             by_type.insert(declaration.function(), declaration);
+            match external.entry(Cow::Borrowed(declaration.path())) {
+                Entry::Vacant(place) => {
+                    place.insert(Named::Declared(declaration));
+                }
+                Entry::Occupied(mut place) => {
+                    let mut claims = place.get().claims().to_vec();
+                    claims.push(declaration);
+                    place.insert(Named::Several(claims));
+                }
+            }
         }
-        let name = |(path, claims): (&&'static str, &Vec<&'static Declaration>)| {
-            let named = match claims.as_slice() {
-                [one] => Named::One(Function::declared(one)),
-                _ => Named::Several(claims.clone()),
-            };
-            ((*path).to_owned(), named)
-        };
-        let external = RwLock::new(declared.iter().map(name).collect());
-        Registry {
-            declared,
-            by_type,
-            is_whole,
-            global: RwLock::default(),
-            internal: RwLock::default(),
-            external,
-        }
+        let (global, internal) = (RwLock::default(), RwLock::default());
+        Registry { by_type, is_whole, global, internal, external: RwLock::new(external) }
     }
 
     fn names(&self, domain: Domain) -> &RwLock<Names> {
@@ -280,19 +278,19 @@ impl Registry {
         if domain == Domain::External { self.of_version(name) } else { None }
     }
 
-    /// Whether a function is declared with this path.
-    fn is_path(&self, name: &str) -> bool {
-        self.declared.contains_key(name)
-    }
-
     /// A name that says which version is meant: `path@version`.
     #[cold]
     fn of_version(&self, name: &str) -> Option<Result<Function, NameError>> {
         let (path, version) = name.rsplit_once('@')?;
-        let claims = self.declared.get(path)?;
+        let external = self.read(Domain::External);
+        let claims = external.get(path)?.claims();
         let of_version: Vec<_> =
             claims.iter().copied().filter(|claim| claim.version() == version).collect();
-        (!of_version.is_empty()).then(|| only(&of_version))
+        if of_version.is_empty() {
+            let (name, nearest) = (name.to_owned(), versions(claims));
+            return Some(Err(NameError::Unknown { name, nearest, known: external.len() }));
+        }
+        Some(only(&of_version))
     }
 
     #[cold]
@@ -300,8 +298,8 @@ impl Registry {
         /// Names that are told of.
         const NEAREST: usize = 3;
         /// How alike names are to be, from 0 to 1, for one to be told in place of the other.
-        const ALIKE: f64 = 0.55;
-        let mut names: Vec<String> = self.read(domain).keys().cloned().collect();
+        const ALIKE: f64 = 0.7;
+        let mut names: Vec<_> = self.read(domain).keys().cloned().collect();
         if domain != Domain::Global {
             names.extend(self.read(Domain::Global).keys().cloned());
         }
@@ -314,7 +312,7 @@ impl Registry {
             .collect();
         nearest.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
         nearest.truncate(NEAREST);
-        let nearest = nearest.into_iter().map(|(_, candidate)| candidate).collect();
+        let nearest = nearest.into_iter().map(|(_, candidate)| candidate.into_owned()).collect();
         NameError::Unknown { name: name.to_owned(), nearest, known }
     }
 }
@@ -340,8 +338,18 @@ impl Named {
     #[inline]
     fn only(&self) -> Result<Function, NameError> {
         match self {
-            Named::One(function) => Ok(function.clone()),
+            Named::Declared(declaration) => Ok(Function::declared(declaration)),
+            Named::Given(function) => Ok(function.clone()),
             Named::Several(claims) => only(claims),
+        }
+    }
+
+    /// The functions that are declared with this name.
+    fn claims(&self) -> &[&'static Declaration] {
+        match self {
+            Named::Declared(declaration) => std::slice::from_ref(declaration),
+            Named::Several(claims) => claims,
+            Named::Given(_) => &[],
         }
     }
 }
@@ -356,12 +364,18 @@ fn only(claims: &[&'static Declaration]) -> Result<Function, NameError> {
         [only] => Ok(Function::declared(only)),
         several => {
             let path = several.first().map_or("", |first| first.path());
-            let mut names: Vec<_> =
-                several.iter().map(|claim| format!("{path}@{}", claim.version())).collect();
-            names.sort_unstable();
-            Err(NameError::TwoVersions { path, names })
+            Err(NameError::TwoVersions { path, names: versions(several) })
         }
     }
+}
+
+/// The names that say which version is meant.
+fn versions(claims: &[&'static Declaration]) -> Vec<String> {
+    let mut names: Vec<_> =
+        claims.iter().map(|claim| format!("{}@{}", claim.path(), claim.version())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Two of one package and version that have one path.
@@ -400,16 +414,13 @@ pub(crate) fn declaration_of(function: TypeId) -> Option<&'static Declaration> {
 }
 
 pub(crate) fn give(domain: Domain, name: &str, function: Function) -> Result<(), NameError> {
-    let invalid = name.is_empty() || name.len() > NAME_LIMIT;
-    if invalid {
+    if name.is_empty() || name.len() > NAME_LIMIT {
         return Err(NameError::Invalid { name: name.to_owned() });
     }
-    let registry = Registry::get();
-    let taken = || NameError::Taken { name: name.to_owned() };
-    match registry.write(domain).entry(name.to_owned()) {
-        Entry::Occupied(_) => Err(taken()),
+    match Registry::get().write(domain).entry(Cow::Owned(name.to_owned())) {
+        Entry::Occupied(_) => Err(NameError::Taken { name: name.to_owned() }),
         Entry::Vacant(place) => {
-            place.insert(Named::One(function));
+            place.insert(Named::Given(function));
             Ok(())
         }
     }
@@ -417,38 +428,49 @@ pub(crate) fn give(domain: Domain, name: &str, function: Function) -> Result<(),
 
 /// The names in this domain whose function calls this callable, sorted.
 pub(crate) fn names_of(domain: Domain, callable: TypeId) -> Vec<String> {
-    let registry = Registry::get();
-    let mut names: Vec<_> = registry
-        .read(domain)
+    names_where(domain, |function| function.callable() == callable)
+}
+
+/// The names that were given in this domain to such functions, sorted.
+fn names_where(domain: Domain, is_wanted: impl Fn(&Function) -> bool) -> Vec<String> {
+    let names = Registry::get().read(domain);
+    let is_wanted = |named: &Named| matches!(named, Named::Given(function) if is_wanted(function));
+    let mut wanted: Vec<_> = names
         .iter()
-        .filter(|(name, named)| match named {
-            Named::One(function) => function.callable() == callable && !registry.is_path(name),
-            Named::Several(_) => false,
-        })
-        .map(|(name, _)| name.clone())
+        .filter(|(_, named)| is_wanted(named))
+        .map(|(name, _)| name.clone().into_owned())
         .collect();
-    names.sort_unstable();
-    names
+    wanted.sort_unstable();
+    wanted
 }
 
 /// A declaration of our own: while it is in the table, the section was linked.
 struct Canary;
 
 impl Declared for Canary {
-    const DECLARATION: Declaration = Declaration::new(Parts {
-        path: "sk_function.canary",
-        package: env!("CARGO_PKG_NAME"),
-        version: env!("CARGO_PKG_VERSION"),
-        file: file!(),
-        line: line!(),
-        parameters: &[],
-        returns: std::any::type_name::<()>,
-        repeat: Repeat::Idempotent,
-        blocking: None,
-        timeout: None,
-        function: TypeId::of::<Canary>(),
-        start: Start::Sync(|_, output| output.tell(())),
-    });
+    const ARITY: usize = 0;
+    const START: Start = Start::Sync(|_, output| output.tell(()));
+
+    fn declaration() -> &'static Declaration {
+        static DECLARATION: OnceLock<Declaration> = OnceLock::new();
+        DECLARATION.get_or_init(|| {
+            Declaration::new(Parts {
+                path: "sk_function.canary",
+                package: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                file: file!(),
+                line: line!(),
+                binary: None,
+                parameters: Box::default(),
+                returns: std::any::type_name::<()>,
+                repeat: Repeat::Idempotent,
+                blocking: None,
+                timeout: None,
+                function: TypeId::of::<Canary>(),
+                start: Canary::START,
+            })
+        })
+    }
 }
 
 #[used]

@@ -179,6 +179,7 @@ impl Declared {
                 quote! { ::core::concat!(::core::module_path!(), "::", #name) }
             }
         };
+        let arity = signature.parameters.len();
         let parameters = signature.parameters.iter().map(|parameter| {
             let (name, ty) = (parameter.name(), &parameter.ty);
             quote! { #private::Parameter::new::<#ty>(#name) }
@@ -212,21 +213,32 @@ impl Declared {
             const __PATH: [u8; #private::dotted_length(__WRITTEN)] = #private::dotted(__WRITTEN);
 
             impl #private::Declared for #this {
-                const DECLARATION: #private::Declaration =
-                    #private::Declaration::new(#private::Parts {
+                const ARITY: usize = #arity;
+                const START: #private::Start = #private::Start::#kind(__start);
+
+                fn declaration() -> &'static #private::Declaration {
+                    static __DECLARATION: ::std::sync::OnceLock<#private::Declaration> =
+                        ::std::sync::OnceLock::new();
+                    #private::made_once(&__DECLARATION, __declaration)
+                }
+            }
+
+            fn __declaration() -> #private::Declaration {
+                #private::Declaration::new(#private::Parts {
                         path: #private::text(&__PATH),
                         package: ::core::env!("CARGO_PKG_NAME"),
                         version: ::core::env!("CARGO_PKG_VERSION"),
                         file: ::core::file!(),
                         line: ::core::line!(),
-                        parameters: &[#(#parameters),*],
+                        binary: ::core::option_env!("CARGO_BIN_NAME"),
+                        parameters: ::std::boxed::Box::new([#(#parameters),*]),
                         returns: #private::type_name::<#output>,
                         repeat: #private::Repeat::#repeat,
                         blocking: #blocking,
                         timeout: #timeout,
                         function: #private::type_id_of(&#ident),
-                        start: #private::Start::#kind(__start),
-                    });
+                        start: <#this as #private::Declared>::START,
+                })
             }
         }
     }
@@ -329,7 +341,7 @@ impl Declared {
         let output = &signature.output;
         let declaration = quote! {
             fn declaration(&self) -> ::core::option::Option<&'static #private::Declaration> {
-                ::core::option::Option::Some(Self::declaration())
+                ::core::option::Option::Some(<Self as #private::Declared>::declaration())
             }
         };
         match signature.kind {
@@ -369,7 +381,7 @@ impl Declared {
             impl #this {
                 /// What was written down of it.
                 #visibility fn declaration() -> &'static #private::Declaration {
-                    &<Self as #private::Declared>::DECLARATION
+                    <Self as #private::Declared>::declaration()
                 }
 
                 /// It, as a value that finds its arguments by name.
