@@ -501,9 +501,8 @@ impl Function {
         }
         if ready.is_plain {
             let call = || Context::enter_new(|| ready.call(take));
-            return catch_panic(call)
-                .unwrap_or_else(Err)
-                .map_err(|failure| ready.plan.name(failure));
+            let outcome = catch_panic(call).unwrap_or_else(Err).unwrap_or_else(Err);
+            return outcome.map_err(|failure| ready.plan.name(failure));
         }
         ready.run(&CancelFlag::new(), take)
     }
@@ -534,6 +533,13 @@ impl Function {
         }
         let declared_timeout = self.declaration().and_then(Declaration::timeout);
         let is_plain = self.modifiers.are_none() && declared_timeout.is_none();
+        // A wrong argument is found when they are read. It does not become right by trying again.
+        if self.modifiers.has_retry()
+            && let Some(declaration) = self.declaration()
+            && let Some(wrong) = wrong_type(declaration, self.arguments.iter().map(Option::as_ref))
+        {
+            return Err(self.refused(&wrong));
+        }
         let plan = Plan::new(self.name(), self.repeat(), declared_timeout, self.modifiers);
         let values: Vec<Value> = self.arguments.into_iter().flatten().collect();
         let arguments = if values.is_empty() { Value::Null } else { Value::Seq(values) };
@@ -569,26 +575,27 @@ impl fmt::Debug for Function {
     }
 }
 
-/// How an answer becomes what the caller wants.
-type Take<R> = fn(Box<dyn Answer>) -> Result<R, Failure>;
+/// How an answer becomes what the caller wants. The outer failure is that of the attempt; the inner
+/// one is final: the caller asked for something else than what the function gives.
+type Take<R> = fn(Box<dyn Answer>) -> Result<Result<R, Failure>, Failure>;
 
 /// What it returned, as it is.
-fn whole<R: 'static>(answer: Box<dyn Answer>) -> Result<R, Failure> {
+fn whole<R: 'static>(answer: Box<dyn Answer>) -> Result<Result<R, Failure>, Failure> {
     let returned = answer.type_name();
     let can_be_tried = returned.starts_with("core::result::Result<");
     let wrong = || WrongOutput { returned, asked: type_name::<R>(), can_be_tried };
-    cast(answer.into_any()).map_err(|_| Failure::error(&wrong()))
+    Ok(cast(answer.into_any()).map_err(|_| Failure::error(&wrong())))
 }
 
 /// The value of a returned `Result`.
-fn tried<T: 'static>(answer: Box<dyn Answer>) -> Result<T, Failure> {
+fn tried<T: 'static>(answer: Box<dyn Answer>) -> Result<Result<T, Failure>, Failure> {
     let returned = answer.type_name();
     let asked = type_name::<T>();
-    match answer.tried() {
-        Some(outcome) => cast(outcome?)
-            .map_err(|_| Failure::error(&WrongOutput { returned, asked, can_be_tried: false })),
-        None => Err(Failure::error(&NoResult { returned })),
-    }
+    let Some(outcome) = answer.tried() else {
+        return Ok(Err(Failure::error(&NoResult { returned })));
+    };
+    let wrong = || WrongOutput { returned, asked, can_be_tried: false };
+    Ok(cast(outcome?).map_err(|_| Failure::error(&wrong())))
 }
 
 fn cast<R: 'static>(value: Box<dyn Any + Send>) -> Result<R, Box<dyn Any + Send>> {
@@ -645,16 +652,17 @@ struct Ready {
 
 impl Ready {
     /// One call, here and now.
-    fn call<R: 'static>(&self, take: Take<R>) -> Result<R, Failure> {
+    fn call<R: 'static>(&self, take: Take<R>) -> Result<Result<R, Failure>, Failure> {
         call(&self.target, &self.arguments, take)
     }
 
     fn run<R: Send + 'static>(&self, flag: &CancelFlag, take: Take<R>) -> Result<R, Failure> {
         let context = self.plan.context(flag.clone());
-        self.plan.run(&context, || {
+        let outcome = self.plan.run(&context, || {
             let (target, arguments) = (self.target.clone(), Arc::clone(&self.arguments));
             move || call(&target, &arguments, take)
-        })
+        });
+        outcome.unwrap_or_else(Err).map_err(|failure| self.plan.name(failure))
     }
 
     fn work<R: Send + 'static>(self, take: Take<R>) -> Operation<Execution<R>> {
@@ -677,14 +685,19 @@ impl Ready {
                 let started = start_async(&self.target, &self.arguments);
                 async move { take(started?.await) }
             };
-            self.plan.run_async(&context, make).await
+            let outcome = self.plan.run_async(&context, make).await;
+            outcome.unwrap_or_else(Err).map_err(|failure| self.plan.name(failure))
         };
         let execution = Execution::future(function, flag, future);
         bounded(if is_blocking { execution.onto_a_thread() } else { execution }, limit)
     }
 }
 
-fn call<R: 'static>(target: &Target, arguments: &Value, take: Take<R>) -> Result<R, Failure> {
+fn call<R: 'static>(
+    target: &Target,
+    arguments: &Value,
+    take: Take<R>,
+) -> Result<Result<R, Failure>, Failure> {
     take(
         target
             .call(Input::Tree(arguments))
