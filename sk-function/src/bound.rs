@@ -315,7 +315,11 @@ fn tried<T, E: Into<BoxError>>(returned: Result<T, E>) -> Result<T, Failure> {
 
 /// The outcome of a call, when what all its attempts were made of is gone. That is the user's too: if
 /// its drop panics, the call did.
-fn and_dropped<T>(plan: &Plan, outcome: Result<T, Failure>, made_of: impl Sized) -> Result<T, Failure> {
+fn and_dropped<T>(
+    plan: &Plan,
+    outcome: Result<T, Failure>,
+    made_of: impl Sized,
+) -> Result<T, Failure> {
     match catch_panic(|| drop(made_of)) {
         Ok(()) => outcome,
         Err(failure) => outcome.and(Err(plan.name(failure))),

@@ -118,9 +118,7 @@ impl<T: 'static> Stream for StreamItems<T> {
         match this.running.enter(|| Ok(items.as_mut().poll_next(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Some(answer))) => Poll::Ready(Some(this.running.item(answer))),
-            Ok(Poll::Ready(None)) => {
-                Poll::Ready(this.running.end(&mut this.items).err().map(Err))
-            }
+            Ok(Poll::Ready(None)) => Poll::Ready(this.running.end(&mut this.items).err().map(Err)),
             Err(failure) => {
                 drop(this.running.end(&mut this.items));
                 Poll::Ready(Some(Err(failure.with_function(this.running.function))))
