@@ -140,7 +140,7 @@ fn it_is_as_visible_as_its_function() {
                 hidden_too::bind().hidden(hidden).execute().wait().unwrap()
             }
             #[sk_function::function]
-            pub(self) async fn hidden_too(hidden: Hidden) -> Hidden {
+            async fn hidden_too(hidden: Hidden) -> Hidden {
                 hidden
             }
             #[sk_function::function]
@@ -319,6 +319,7 @@ fn types_may_be_named_like_what_the_macro_writes() {
     }
     numbers! { Bind Slots P0 Free0 Given0 Missing Given Function Result Option Box Failure Declared }
     #[function]
+    #[expect(clippy::too_many_arguments, reason = "there is one of each type")]
     fn sum(
         a: Bind,
         b: Slots,

@@ -257,7 +257,7 @@ fn a_closure_that_captures_runs_here_and_says_why_it_cannot_be_sent() {
     let owned = Function::local(move |n: u64| n + text.len() as u64);
     for (function, expected) in [(copied, 6), (owned, 5)] {
         assert!(function.is_local());
-        assert_eq!(function.declaration().map(|one| one.path()), None);
+        assert_eq!(function.declaration().map(sk_function::Declaration::path), None);
         let one = function.clone().positional((1,)).unwrap();
         assert_eq!(one.clone().execute::<u64>().unwrap(), expected);
         assert_eq!(one.operation::<u64>().wait().unwrap(), expected);
@@ -367,12 +367,11 @@ fn what_cannot_be_encoded_is_returned_all_the_same() {
         Opaque(n)
     }
     assert_eq!(opaque::function().arg("n", 3).unwrap().execute::<Opaque>().unwrap().0, 3);
-    let result: Result<Opaque, fmt::Error> = Ok(opaque(1));
     #[function]
     fn try_opaque(n: u8) -> Result<Opaque, fmt::Error> {
         if n > 0 { Ok(Opaque(n)) } else { Err(fmt::Error) }
     }
-    assert_eq!(result.unwrap().0, 1);
+    assert_eq!((opaque(1).0, try_opaque(2).map(|one| one.0)), (1, Ok(2)));
     assert_eq!(try_opaque::function().arg("n", 3).unwrap().try_execute::<Opaque>().unwrap().0, 3);
     let failure = try_opaque::function().arg("n", 0).unwrap().try_execute::<Opaque>();
     assert!(failure.err().unwrap().is_error_of::<fmt::Error>());

@@ -271,7 +271,7 @@ fn what_a_function_declares_is_its_limit_until_its_caller_says_another() {
     fn limited(wait: bool) -> bool {
         let flag = Context::current().unwrap().cancel_flag().clone();
         if wait {
-            flag.wait()
+            flag.wait();
         }
         flag.is_cancelled()
     }
