@@ -1,22 +1,24 @@
 //! One parameter type for everything that can be called.
 
-use std::any::type_name;
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bound::Bound;
+use crate::bound::{Bound, bounded};
 use crate::callable::{Arguments, AsyncCallable, Callable};
 use crate::cancel::CancelFlag;
 use crate::context::Context;
+use crate::declaration::Declaration;
 use crate::execution::Execution;
 use crate::function::Function;
 use crate::image::Portable;
 use crate::kind::{FunctionKind, WrongKind};
+use crate::modifiers::{Modifiers, Plan};
 use crate::operation::Operation;
 use crate::outcome::{Failure, catch_panic};
 use crate::registry;
@@ -53,8 +55,8 @@ pub struct AnyFunction<R, A = ()> {
 }
 
 enum Run<R, A> {
-    Sync(Arc<dyn Fn(A) -> Result<R, Failure> + Send + Sync>),
-    Async(Arc<dyn Fn(A) -> BoxFuture<R> + Send + Sync>),
+    Sync(Arc<dyn Runs<R, A>>),
+    Async(Arc<dyn Fn(A) -> Execution<R> + Send + Sync>),
     /// Arguments and result pass through values.
     Dynamic(PhantomData<fn(A) -> R>),
 }
@@ -69,7 +71,12 @@ enum Origin {
     Nothing(Failure),
 }
 
-type BoxFuture<R> = Pin<Box<dyn Future<Output = R> + Send>>;
+/// What is synchronous.
+trait Runs<R, A>: Send + Sync {
+    fn execute(&self, arguments: A) -> Result<R, Failure>;
+    /// What waits for it, and the limit of the whole call.
+    fn execution(&self, arguments: A) -> (Execution<R>, Option<Duration>);
+}
 
 /// Everything that can be called with an `A` and gives an `R`: functions and closures, synchronous
 /// or async, [`Bound`] functions, [`Function`]s, and names.
@@ -103,11 +110,11 @@ impl<F, R, A> IntoFunction<R, A, marker::Sync> for F
 where
     F: Portable + Callable<A, Output = R>,
     R: Serialize + Send + 'static,
-    A: Arguments + DeserializeOwned + 'static,
+    A: Arguments + DeserializeOwned + Send + 'static,
 {
     fn into_function(self) -> AnyFunction<R, A> {
         let origin = Origin::Function(Function::of::<F, A>(self));
-        AnyFunction { run: Run::Sync(Arc::new(move |arguments| Ok(self.call(arguments)))), origin }
+        AnyFunction { run: Run::Sync(Arc::new(Direct::of(self))), origin }
     }
 }
 
@@ -115,14 +122,15 @@ impl<F, R, A> IntoFunction<R, A, marker::Async> for F
 where
     F: Portable + AsyncCallable<A, Output = R>,
     R: Send + 'static,
-    A: Arguments + 'static,
+    A: Arguments + Send + 'static,
 {
     fn into_function(self) -> AnyFunction<R, A> {
-        let origin = match registry::declaration_of(std::any::TypeId::of::<F>()) {
+        let direct = Direct::of(self);
+        let origin = match direct.declaration {
             Some(declaration) => Origin::Function(Function::declared(declaration)),
             None => Origin::Nowhere(Failure::error(&NotDeclared(type_name::<F>()))),
         };
-        let run = move |arguments| -> BoxFuture<R> { Box::pin(self.call(arguments)) };
+        let run = move |arguments| direct.execution_async(arguments);
         AnyFunction { run: Run::Async(Arc::new(run)), origin }
     }
 }
@@ -166,7 +174,111 @@ where
             Ok(function) => Origin::Function(function),
             Err(error) => Origin::Nowhere(Failure::error(&error)),
         };
-        AnyFunction { run: Run::Sync(Arc::new(move |()| self.clone().execute())), origin }
+        AnyFunction { run: Run::Sync(Arc::new(self)), origin }
+    }
+}
+
+/// A function or closure as it was passed, with what it declares.
+#[derive(Clone, Copy)]
+struct Direct<F> {
+    function: F,
+    declaration: Option<&'static Declaration>,
+}
+
+impl<F: Portable> Direct<F> {
+    fn of(function: F) -> Self {
+        Direct { function, declaration: registry::declaration_of(TypeId::of::<F>()) }
+    }
+
+    fn name(&self) -> &'static str {
+        self.declaration.map_or_else(type_name::<F>, Declaration::path)
+    }
+
+    /// One attempt, since nobody asked for more.
+    fn plan(&self) -> Plan {
+        let repeat = self.declaration.map_or(Repeat::Undeclared, Declaration::repeat);
+        let timeout = self.declaration.and_then(Declaration::timeout);
+        Plan::new(self.name(), repeat, timeout, Modifiers::default())
+    }
+
+    fn run<R, A>(self, arguments: A, flag: &CancelFlag) -> Result<R, Failure>
+    where
+        F: Callable<A, Output = R>,
+        R: Send + 'static,
+        A: Arguments + Send + 'static,
+    {
+        let plan = self.plan();
+        let mut arguments = Some(arguments);
+        plan.run(&plan.context(flag.clone()), || {
+            let arguments = arguments.take();
+            move || arguments.map(|arguments| self.function.call(arguments)).ok_or_else(taken)
+        })
+    }
+
+    fn execution_async<R, A>(self, arguments: A) -> Execution<R>
+    where
+        F: AsyncCallable<A, Output = R>,
+        R: Send + 'static,
+        A: Arguments + Send + 'static,
+    {
+        let (plan, flag) = (self.plan(), CancelFlag::new());
+        let context = plan.context(flag.clone());
+        let mut arguments = Some(arguments);
+        let future = async move {
+            let make = || {
+                let future = arguments.take().map(|arguments| self.function.call(arguments));
+                async move {
+                    match future {
+                        Some(future) => Ok(future.await),
+                        None => Err(taken()),
+                    }
+                }
+            };
+            plan.run_async(&context, make).await
+        };
+        let execution = Execution::future(self.name(), flag, future);
+        let is_blocking = self.declaration.is_some_and(Declaration::has_blocking_calls);
+        if is_blocking { execution.onto_a_thread() } else { execution }
+    }
+}
+
+/// There is one attempt, which takes the arguments.
+fn taken() -> Failure {
+    Failure::disconnected("the arguments of a call")
+}
+
+impl<F, R, A> Runs<R, A> for Direct<F>
+where
+    F: Portable + Callable<A, Output = R>,
+    R: Send + 'static,
+    A: Arguments + Send + 'static,
+{
+    fn execute(&self, arguments: A) -> Result<R, Failure> {
+        if self.declaration.is_some_and(|declaration| declaration.timeout().is_some()) {
+            return self.run(arguments, &CancelFlag::new());
+        }
+        catch_panic(|| Context::enter_new(|| self.function.call(arguments)))
+    }
+
+    fn execution(&self, arguments: A) -> (Execution<R>, Option<Duration>) {
+        let direct = *self;
+        let work = move |flag: &CancelFlag| direct.run(arguments, flag);
+        (Execution::work(self.name(), work), None)
+    }
+}
+
+impl<F, A> Runs<F::Output, ()> for Bound<F, A>
+where
+    F: Portable + Callable<A>,
+    F::Output: Send + 'static,
+    A: Arguments + Clone + Send + Sync + 'static,
+{
+    fn execute(&self, (): ()) -> Result<F::Output, Failure> {
+        self.clone().execute()
+    }
+
+    fn execution(&self, (): ()) -> (Execution<F::Output>, Option<Duration>) {
+        self.clone().into_execution()
     }
 }
 
@@ -182,9 +294,7 @@ where
     /// the name that it was made of; it is async.
     pub fn execute(&self, arguments: A) -> Result<R, Failure> {
         match &self.run {
-            Run::Sync(run) => catch_panic(|| Context::enter_new(|| run(arguments)))
-                .unwrap_or_else(Err)
-                .map_err(|failure| self.named(failure)),
+            Run::Sync(run) => run.execute(arguments).map_err(|failure| self.named(failure)),
             Run::Async(_) => {
                 let failure = WrongKind::failure(FunctionKind::Async, FunctionKind::Sync);
                 Err(self.named(failure))
@@ -197,32 +307,10 @@ where
     pub fn operation(&self, arguments: A) -> Operation<Execution<R>> {
         match &self.run {
             Run::Sync(run) => {
-                let (run, named) = (Arc::clone(run), self.name());
-                Operation::new(Execution::work(named, move |flag| {
-                    let context = Context::new().with_cancel_flag(flag.clone());
-                    context.enter(|| run(arguments))
-                }))
+                let (execution, limit) = run.execution(arguments);
+                bounded(execution, limit)
             }
-            Run::Async(run) => {
-                let flag = CancelFlag::new();
-                let context = Context::new().with_cancel_flag(flag.clone());
-                let run = Arc::clone(run);
-                let mut arguments = Some(arguments);
-                let attempt = async move {
-                    // Its one attempt takes the arguments.
-                    let mut call = |_: Context| {
-                        let future = arguments.take().map(|arguments| run(arguments));
-                        async move {
-                            match future {
-                                Some(future) => Ok(future.await),
-                                None => Err(Failure::disconnected("the arguments of a call")),
-                            }
-                        }
-                    };
-                    crate::retry::one_attempt(&context, &mut call).await
-                };
-                Operation::new(Execution::future(self.name(), flag, attempt))
-            }
+            Run::Async(run) => Operation::new(run(arguments)),
             Run::Dynamic(_) => match self.filled(&arguments) {
                 Ok(function) => function.operation(),
                 Err(failure) => {

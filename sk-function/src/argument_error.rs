@@ -101,13 +101,15 @@ impl fmt::Display for ArgumentError {
             }
             ArgumentError::WrongType { function, parameter, expected, given, reason } => write!(
                 f,
-                "argument `{parameter}` of {function} is to be {expected}, not {given}: {reason}"
+                "argument `{parameter}` of {function} is to be {expected}, not {given}: {}",
+                Reason(reason)
             ),
             ArgumentError::NotEncodable { function, parameter, reason } => {
                 write!(
                     f,
-                    "argument `{}` of {function} cannot be encoded: {reason}",
-                    Short(parameter)
+                    "argument `{}` of {function} cannot be encoded: {}",
+                    Short(parameter),
+                    Reason(reason)
                 )
             }
         }
@@ -121,14 +123,26 @@ pub(crate) struct Short<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Characters of it that are shown.
-        const SHOWN: usize = 80;
-        match self.0.char_indices().nth(SHOWN) {
-            None => f.write_str(self.0),
-            Some((end, _)) => {
-                let shown = self.0.get(..end).unwrap_or_default();
-                write!(f, "{shown}… ({} bytes)", self.0.len())
-            }
+        cut(f, self.0, 80)
+    }
+}
+
+/// What an encoder or decoder says, which may repeat the whole value.
+pub(crate) struct Reason<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        cut(f, self.0, 400)
+    }
+}
+
+/// Writes so many characters of a text at most.
+fn cut(f: &mut fmt::Formatter<'_>, text: &str, most: usize) -> fmt::Result {
+    match text.char_indices().nth(most) {
+        None => f.write_str(text),
+        Some((end, _)) => {
+            let shown = text.get(..end).unwrap_or_default();
+            write!(f, "{shown}… ({} bytes)", text.len())
         }
     }
 }

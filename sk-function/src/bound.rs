@@ -192,21 +192,37 @@ where
         plan: Plan,
         take: Take<F::Output, T>,
     ) -> Operation<Execution<T>> {
+        let (execution, limit) = self.execution_by(plan, take);
+        bounded(execution, limit)
+    }
+
+    /// What waits for it, and the limit of the whole call.
+    pub(crate) fn into_execution(mut self) -> (Execution<F::Output>, Option<Duration>) {
+        let plan = self.plan();
+        self.execution_by(plan, Ok)
+    }
+
+    fn execution_by<T: Send + 'static>(
+        self,
+        plan: Plan,
+        take: Take<F::Output, T>,
+    ) -> (Execution<T>, Option<Duration>) {
         let limit = plan.timeout();
         let name = self.name();
-        bounded(Execution::work(name, move |flag| self.run(&plan, flag, take)), limit)
+        (Execution::work(name, move |flag| self.run(&plan, flag, take)), limit)
     }
 
     fn run<T: Send + 'static>(
-        &self,
+        self,
         plan: &Plan,
         flag: &CancelFlag,
         take: Take<F::Output, T>,
     ) -> Result<T, Failure> {
-        plan.run(&plan.context(flag.clone()), || {
+        let outcome = plan.run(&plan.context(flag.clone()), || {
             let (function, arguments) = (self.function.clone(), self.arguments.clone());
             move || take(function.call(arguments))
-        })
+        });
+        and_dropped(plan, outcome, self)
     }
 }
 
@@ -258,11 +274,12 @@ where
         let Bound { function, arguments, .. } = self;
         let future = async move {
             // It owns what it calls, so that the future need not be shared to be sent.
-            let make = move || {
+            let mut make = move || {
                 let called = function.call(arguments.clone());
                 async move { take(called.await) }
             };
-            plan.run_async(&context, make).await
+            let outcome = plan.run_async(&context, &mut make).await;
+            and_dropped(&plan, outcome, make)
         };
         let execution = Execution::future(name, flag, future);
         bounded(if is_blocking { execution.onto_a_thread() } else { execution }, limit)
@@ -294,6 +311,19 @@ type Take<O, T> = fn(O) -> Result<T, Failure>;
 
 fn tried<T, E: Into<BoxError>>(returned: Result<T, E>) -> Result<T, Failure> {
     returned.map_err(|error| Failure::from(error.into()).with_error_type::<E>())
+}
+
+/// The outcome of a call, when what all its attempts were made of is gone. That is the user's too: if
+/// its drop panics, the call did.
+fn and_dropped<T>(
+    plan: &Plan,
+    outcome: Result<T, Failure>,
+    made_of: impl Sized,
+) -> Result<T, Failure> {
+    match catch_panic(|| drop(made_of)) {
+        Ok(()) => outcome,
+        Err(failure) => outcome.and(Err(plan.name(failure))),
+    }
 }
 
 #[cold]

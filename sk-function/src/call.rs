@@ -1,13 +1,15 @@
 //! A call as data: the name of a function, its arguments, and where it is to run.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use sk_cereal::Value;
 
-use crate::argument_error::ArgumentError;
+use crate::argument_error::{ArgumentError, Reason, Short};
 use crate::declaration::Declaration;
 use crate::function::Function;
 use crate::kind::FunctionKind;
@@ -39,9 +41,11 @@ use crate::registry::{self, NameError};
 /// # Ok::<(), sk_function::BoxError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Call {
     func: String,
     args: Vec<Value>,
+    #[serde(deserialize_with = "each_once")]
     kwargs: BTreeMap<String, Value>,
 }
 
@@ -147,6 +151,39 @@ impl Call {
 /// out of the row of calls and runs beside it.
 pub const CONTROL_KEYWORDS: [&str; 2] = ["place", "pop"];
 
+/// Named arguments, of which none is there twice: neither value is the one that was meant.
+fn each_once<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Value>, D::Error> {
+    struct EachOnce;
+
+    impl<'de> Visitor<'de> for EachOnce {
+        type Value = BTreeMap<String, Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map of named arguments")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut kwargs = BTreeMap::new();
+            while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                match kwargs.entry(name) {
+                    Entry::Vacant(place) => {
+                        place.insert(value);
+                    }
+                    Entry::Occupied(place) => {
+                        let twice = Wrong::Twice(place.key().clone());
+                        return Err(A::Error::custom(CallError(twice)));
+                    }
+                }
+            }
+            Ok(kwargs)
+        }
+    }
+
+    deserializer.deserialize_map(EachOnce)
+}
+
 fn encoded<T: Serialize>(name: &str, value: &T) -> Result<Value, CallError> {
     Value::of(value).map_err(|error| {
         CallError(Wrong::NotEncodable { name: name.to_owned(), reason: error.to_string() })
@@ -190,9 +227,9 @@ impl fmt::Display for CallError {
             Wrong::Control(name) => {
                 write!(f, "`{name}` steers a call and is no argument of its function")
             }
-            Wrong::Twice(name) => write!(f, "argument `{name}` was given twice"),
+            Wrong::Twice(name) => write!(f, "argument `{}` was given twice", Short(name)),
             Wrong::NotEncodable { name, reason } => {
-                write!(f, "argument `{name}` cannot be encoded: {reason}")
+                write!(f, "argument `{}` cannot be encoded: {}", Short(name), Reason(reason))
             }
         }
     }
@@ -268,6 +305,8 @@ impl<R> Magic<R> {
 
     #[doc(hidden)]
     pub fn kwarg<T: Serialize>(mut self, name: &str, value: T) -> Self {
+        // As the compiler writes what the caller wrote, raw or not.
+        let name = name.strip_prefix("r#").unwrap_or(name);
         self.call = self.call.and_then(|call| call.kwarg(name, value));
         self
     }

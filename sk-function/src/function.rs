@@ -514,9 +514,8 @@ impl Function {
         }
         if ready.is_plain {
             let call = || Context::enter_new(|| ready.call(take));
-            return catch_panic(call)
-                .unwrap_or_else(Err)
-                .map_err(|failure| ready.plan.name(failure));
+            let outcome = catch_panic(call).unwrap_or_else(Err).unwrap_or_else(Err);
+            return outcome.map_err(|failure| ready.plan.name(failure));
         }
         ready.run(&CancelFlag::new(), take)
     }
@@ -546,6 +545,14 @@ impl Function {
             return Err(self.refused(&error));
         }
         let declared_timeout = self.declaration().and_then(Declaration::timeout);
+        // A wrong argument is found when they are read. It does not become right by trying again.
+        if self.given().modifiers.has_retry()
+            && let Some(declaration) = self.declaration()
+            && let Some(wrong) =
+                wrong_type(declaration, self.given().arguments.iter().map(Option::as_ref))
+        {
+            return Err(self.refused(&wrong));
+        }
         let (name, repeat) = (self.name(), self.repeat());
         let given = self.given.map(Arc::unwrap_or_clone).unwrap_or_default();
         let is_plain = given.modifiers.are_none() && declared_timeout.is_none();

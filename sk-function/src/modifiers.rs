@@ -65,6 +65,11 @@ impl Modifiers {
         self.asked().id = Some(id);
     }
 
+    /// Whether there may be more than one attempt.
+    pub(crate) fn has_retry(&self) -> bool {
+        self.0.as_ref().is_some_and(|asked| asked.retry.is_some())
+    }
+
     #[inline]
     pub(crate) fn are_none(&self) -> bool {
         self.0.is_none()

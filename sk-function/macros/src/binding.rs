@@ -2,6 +2,9 @@
 //!
 //! Each parameter is a type parameter of the binding, `Missing` or `Given`. Traits of their own say
 //! which is needed where, since only a trait can carry our text to the compiler.
+//!
+//! What is written stands beside the types of the function's parameters, which may have any name: so
+//! every item here begins with two underscores.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -53,9 +56,9 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
             ident: &parameter.ident,
             ty: &parameter.ty,
             name: parameter.name(),
-            state: format_ident!("P{at}"),
-            free: format_ident!("Free{at}"),
-            given: format_ident!("Given{at}"),
+            state: format_ident!("__P{at}"),
+            free: format_ident!("__Free{at}"),
+            given: format_ident!("__Given{at}"),
         })
         .collect();
     let function = declared.ident().unraw().to_string();
@@ -93,42 +96,45 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
 
         /// Arguments, as far as they are given.
         #[derive(Clone)]
-        pub struct Slots<#(#states),*> {
+        pub struct __Slots<#(#states),*> {
             #(#slots: #states,)*
             positional: usize,
         }
 
         /// The function with the arguments that were bound so far.
         #[must_use = "a bound function does nothing until it is executed"]
-        pub struct Bind<#(#states = #missing),*> {
-            slots: Slots<#(#states),*>,
+        pub struct __Bind<#(#states = #missing),*> {
+            slots: __Slots<#(#states),*>,
             modifiers: #private::Modifiers,
         }
 
-        impl<#(#clones),*> ::core::clone::Clone for Bind<#(#states),*> {
+        impl<#(#clones),*> ::core::clone::Clone for __Bind<#(#states),*> {
             fn clone(&self) -> Self {
-                Bind { slots: self.slots.clone(), modifiers: self.modifiers.clone() }
+                __Bind {
+                    slots: ::core::clone::Clone::clone(&self.slots),
+                    modifiers: ::core::clone::Clone::clone(&self.modifiers),
+                }
             }
         }
 
         impl #this {
             /// It, without arguments, which are bound by name in any order.
-            #visibility fn bind() -> Bind {
-                Bind { slots: Self::__slots(), modifiers: ::core::default::Default::default() }
+            #visibility fn bind() -> __Bind {
+                __Bind { slots: Self::__slots(), modifiers: ::core::default::Default::default() }
             }
 
             #[doc(hidden)]
-            #visibility fn __slots() -> Slots<#(#missing),*> {
-                Slots { #(#slots: #private::Missing,)* positional: 0 }
+            #visibility fn __slots() -> __Slots<#(#missing),*> {
+                __Slots { #(#slots: #private::Missing,)* positional: 0 }
             }
         }
 
-        impl<#(#states),*> Slots<#(#states),*> {
+        impl<#(#states),*> __Slots<#(#states),*> {
             #(#slot_setters)*
             #beyond_setter
         }
 
-        impl<#(#any),*> Slots<#(#states),*> {
+        impl<#(#any),*> __Slots<#(#states),*> {
             #[doc(hidden)]
             pub fn __magic(self) -> #private::Magic<#output>
             where
@@ -138,7 +144,7 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
             }
         }
 
-        impl<#(#states),*> Bind<#(#states),*> {
+        impl<#(#states),*> __Bind<#(#states),*> {
             #(#bind_setters)*
 
             /// Repeats the call by this policy when it fails.
@@ -166,7 +172,7 @@ pub(crate) fn binding(declared: &Declared) -> TokenStream {
             }
         }
 
-        impl<#(#any),*> Bind<#(#states),*> {
+        impl<#(#any),*> __Bind<#(#states),*> {
             /// The same as a value whose types only it knows, with the arguments given so far.
             ///
             /// # Errors
@@ -257,11 +263,11 @@ fn slot_setter(
         slots.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, slot)| slot).collect();
     quote! {
         #[inline]
-        pub fn #ident(self, #ident: #ty) -> Slots<#(#states),*>
+        pub fn #ident(self, #ident: #ty) -> __Slots<#(#states),*>
         where
             #state: #free,
         {
-            Slots {
+            __Slots {
                 #own: #private::Given(#ident),
                 #(#others: self.#others,)*
                 positional: self.positional,
@@ -269,7 +275,7 @@ fn slot_setter(
         }
 
         #[doc(hidden)]
-        pub fn #position(mut self, argument: #ty) -> Slots<#(#states),*>
+        pub fn #position(mut self, argument: #ty) -> __Slots<#(#states),*>
         where
             #state: #free,
         {
@@ -297,11 +303,11 @@ fn bind_setter(
     quote! {
         #[doc = #doc]
         #[inline]
-        pub fn #setter(self, #ident: #ty) -> Bind<#(#states),*>
+        pub fn #setter(self, #ident: #ty) -> __Bind<#(#states),*>
         where
             #state: #free,
         {
-            Bind { slots: self.slots.#ident(#ident), modifiers: self.modifiers }
+            __Bind { slots: self.slots.#ident(#ident), modifiers: self.modifiers }
         }
     }
 }
@@ -443,7 +449,7 @@ fn verbs(declared: &Declared, parameters: &[Bindable<'_>], slots: &[Ident]) -> T
     };
     let any: Vec<_> = states.iter().map(|state| quote! { #state: #private::Slot }).collect();
     quote! {
-        impl<#(#any),*> Bind<#(#states),*> {
+        impl<#(#any),*> __Bind<#(#states),*> {
             #kind
         }
     }

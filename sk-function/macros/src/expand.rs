@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Error, ItemFn, Path, Result, parse_quote};
+use syn::{Error, ItemFn, Path, Result, Visibility, parse_quote};
 
 use crate::binding::binding;
 use crate::options::{Options, Repeat, Timeout};
@@ -82,6 +82,7 @@ impl Declared {
         let Declared { private, .. } = self;
         let (hidden, ident, this) = (self.hidden(), self.ident(), self.this());
         let visibility = &self.item.vis;
+        let hidden_visibility = one_module_deeper(visibility);
         let function = self.function();
         let checks = self.checks();
         let declaration = self.declaration();
@@ -102,7 +103,7 @@ impl Declared {
             #[allow(non_camel_case_types, non_snake_case, reason = "it has the name of its function")]
             mod #hidden {
                 #[derive(Clone, Copy)]
-                pub struct #ident {}
+                #hidden_visibility struct #ident {}
             }
             #[doc(hidden)]
             #[allow(unused_imports, reason = "a function may be found by its name alone")]
@@ -243,11 +244,11 @@ impl Declared {
         }
     }
 
-    /// Calls the function with what its parameters are called.
+    /// Calls the function with its [`names`](Declared::names).
     fn call(&self) -> TokenStream {
         let Declared { private, signature, .. } = self;
         let ident = self.ident();
-        let names = signature.parameters.iter().map(|parameter| &parameter.ident);
+        let names = self.locals();
         match (signature.takes_context, signature.kind) {
             (false, _) => quote! { #ident(#(#names),*) },
             (true, Kind::Async) => {
@@ -263,10 +264,16 @@ impl Declared {
         quote! { (#(#types,)*) }
     }
 
-    /// The tuple of the parameters' names.
+    /// The tuple of the locals that hold the arguments.
     fn names(&self) -> TokenStream {
-        let names = self.signature.parameters.iter().map(|parameter| &parameter.ident);
+        let names = self.locals();
         quote! { (#(#names,)*) }
+    }
+
+    /// The locals that hold the arguments. They are not the parameters' own names: one of these may
+    /// be that of the function.
+    fn locals(&self) -> impl Iterator<Item = Ident> + use<> {
+        (0..self.signature.parameters.len()).map(|at| format_ident!("__argument_{at}"))
     }
 
     /// What starts it for those who do not know its types.
@@ -390,5 +397,24 @@ impl Declared {
                 }
             }
         }
+    }
+}
+
+/// What is as visible from a module within as this is from here. The type may be no more visible
+/// than its function, since a private function may return a private type.
+fn one_module_deeper(visibility: &Visibility) -> Visibility {
+    match visibility {
+        Visibility::Inherited => parse_quote!(pub(super)),
+        Visibility::Restricted(restricted) => {
+            let path = &restricted.path;
+            if path.is_ident("self") {
+                parse_quote!(pub(super))
+            } else if path.segments.first().is_some_and(|first| first.ident == "super") {
+                parse_quote!(pub(in super::#path))
+            } else {
+                visibility.clone()
+            }
+        }
+        Visibility::Public(_) => visibility.clone(),
     }
 }

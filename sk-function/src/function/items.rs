@@ -18,17 +18,18 @@ use crate::outcome::{Failure, catch_panic};
 
 /// The values of an iterator, each when it is asked for.
 ///
-/// A panic of the function is its last item, a failure. Dropped, it drops what is left and sets the
-/// cancel flag of its context.
+/// A panic of the function is its last item, a failure. Dropped, it sets the cancel flag of its
+/// context and drops what is left.
 pub struct Items<T> {
-    items: Option<BoxIterator>,
+    // Dropped first: what is left may wait in its drop for those whom the flag ends.
     running: Running<T>,
+    items: Option<BoxIterator>,
 }
 
 /// The values of a stream, each when its future is done; otherwise as [`Items`].
 pub struct StreamItems<T> {
-    items: Option<BoxStream>,
     running: Running<T>,
+    items: Option<BoxStream>,
 }
 
 struct Running<T> {
@@ -45,7 +46,7 @@ impl Ready {
             _ => Err(WrongKind::failure(self.target.kind(), FunctionKind::Iterator)),
         };
         let items = started.map_err(|failure| self.explained(failure))?;
-        Ok(Items { items: Some(items), running })
+        Ok(Items { running, items: Some(items) })
     }
 
     pub(super) fn stream_items<T: Send + 'static>(self) -> Result<StreamItems<T>, Failure> {
@@ -55,7 +56,7 @@ impl Ready {
             _ => Err(WrongKind::failure(self.target.kind(), FunctionKind::Stream)),
         };
         let items = started.map_err(|failure| self.explained(failure))?;
-        Ok(StreamItems { items: Some(items), running })
+        Ok(StreamItems { running, items: Some(items) })
     }
 
     fn begin<T>(&self) -> Result<Running<T>, Failure> {
@@ -77,8 +78,17 @@ impl<T: 'static> Running<T> {
         catch_panic(|| self.context.enter(work)).unwrap_or_else(Err)
     }
 
+    /// Drops what gave the items, which is the user's code too.
+    fn end<I>(&self, items: &mut Option<I>) -> Result<(), Failure> {
+        let dropped = self.enter(|| {
+            *items = None;
+            Ok(())
+        });
+        dropped.map_err(|failure| failure.with_function(self.function))
+    }
+
     fn item(&self, answer: Box<dyn Answer>) -> Result<T, Failure> {
-        whole(answer).map_err(|failure| failure.with_function(self.function))
+        whole(answer).unwrap_or_else(Err).map_err(|failure| failure.with_function(self.function))
     }
 }
 
@@ -89,12 +99,10 @@ impl<T: 'static> Iterator for Items<T> {
         let items = self.items.as_mut()?;
         match self.running.enter(|| Ok(items.next())) {
             Ok(Some(answer)) => Some(self.running.item(answer)),
-            Ok(None) => {
-                self.items = None;
-                None
-            }
+            Ok(None) => self.running.end(&mut self.items).err().map(Err),
             Err(failure) => {
-                self.items = None;
+                // It failed already: what its drop may say besides is not told.
+                drop(self.running.end(&mut self.items));
                 Some(Err(failure.with_function(self.running.function)))
             }
         }
@@ -110,12 +118,9 @@ impl<T: 'static> Stream for StreamItems<T> {
         match this.running.enter(|| Ok(items.as_mut().poll_next(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Some(answer))) => Poll::Ready(Some(this.running.item(answer))),
-            Ok(Poll::Ready(None)) => {
-                this.items = None;
-                Poll::Ready(None)
-            }
+            Ok(Poll::Ready(None)) => Poll::Ready(this.running.end(&mut this.items).err().map(Err)),
             Err(failure) => {
-                this.items = None;
+                drop(this.running.end(&mut this.items));
                 Poll::Ready(Some(Err(failure.with_function(this.running.function))))
             }
         }

@@ -30,7 +30,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// One call, here and now.
-    pub(super) fn call<R: 'static>(&self, take: Take<R>) -> Result<R, Failure> {
+    pub(super) fn call<R: 'static>(&self, take: Take<R>) -> Result<Result<R, Failure>, Failure> {
         call(&self.target, &self.arguments, take)
     }
 
@@ -40,10 +40,11 @@ impl Ready {
         take: Take<R>,
     ) -> Result<R, Failure> {
         let context = self.plan.context(flag.clone());
-        self.plan.run(&context, || {
+        let outcome = self.plan.run(&context, || {
             let (target, arguments) = (self.target.clone(), Arc::clone(&self.arguments));
             move || call(&target, &arguments, take)
-        })
+        });
+        outcome.unwrap_or_else(Err).map_err(|failure| self.plan.name(failure))
     }
 
     pub(super) fn work<R: Send + 'static>(self, take: Take<R>) -> Operation<Execution<R>> {
@@ -66,14 +67,19 @@ impl Ready {
                 let started = start_async(&self.target, &self.arguments);
                 async move { take(started?.await) }
             };
-            self.plan.run_async(&context, make).await
+            let outcome = self.plan.run_async(&context, make).await;
+            outcome.unwrap_or_else(Err).map_err(|failure| self.plan.name(failure))
         };
         let execution = Execution::future(function, flag, future);
         bounded(if is_blocking { execution.onto_a_thread() } else { execution }, limit)
     }
 }
 
-fn call<R: 'static>(target: &Target, arguments: &Value, take: Take<R>) -> Result<R, Failure> {
+fn call<R: 'static>(
+    target: &Target,
+    arguments: &Value,
+    take: Take<R>,
+) -> Result<Result<R, Failure>, Failure> {
     take(
         target
             .call(Input::Tree(arguments))
@@ -122,26 +128,27 @@ pub(super) fn wrong_type<'a>(
     })
 }
 
-/// How an answer becomes what the caller wants.
-pub(super) type Take<R> = fn(Box<dyn Answer>) -> Result<R, Failure>;
+/// How an answer becomes what the caller wants. The outer failure is that of the attempt; the inner
+/// one is final: the caller asked for something else than what the function gives.
+pub(super) type Take<R> = fn(Box<dyn Answer>) -> Result<Result<R, Failure>, Failure>;
 
 /// What it returned, as it is.
-pub(super) fn whole<R: 'static>(answer: Box<dyn Answer>) -> Result<R, Failure> {
+pub(super) fn whole<R: 'static>(answer: Box<dyn Answer>) -> Result<Result<R, Failure>, Failure> {
     let returned = answer.type_name();
     let can_be_tried = returned.starts_with("core::result::Result<");
     let wrong = || WrongOutput { returned, asked: type_name::<R>(), can_be_tried };
-    cast(answer.into_any()).map_err(|_| Failure::error(&wrong()))
+    Ok(cast(answer.into_any()).map_err(|_| Failure::error(&wrong())))
 }
 
 /// The value of a returned `Result`.
-pub(super) fn tried<T: 'static>(answer: Box<dyn Answer>) -> Result<T, Failure> {
+pub(super) fn tried<T: 'static>(answer: Box<dyn Answer>) -> Result<Result<T, Failure>, Failure> {
     let returned = answer.type_name();
     let asked = type_name::<T>();
-    match answer.tried() {
-        Some(outcome) => cast(outcome?)
-            .map_err(|_| Failure::error(&WrongOutput { returned, asked, can_be_tried: false })),
-        None => Err(Failure::error(&NoResult { returned })),
-    }
+    let Some(outcome) = answer.tried() else {
+        return Ok(Err(Failure::error(&NoResult { returned })));
+    };
+    let wrong = || WrongOutput { returned, asked, can_be_tried: false };
+    Ok(cast(outcome?).map_err(|_| Failure::error(&wrong())))
 }
 
 fn cast<R: 'static>(value: Box<dyn Any + Send>) -> Result<R, Box<dyn Any + Send>> {

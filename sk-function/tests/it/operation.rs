@@ -22,14 +22,14 @@ type Outcome = Result<u32, Unfinished>;
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// A limit that no test lives to see.
-const FAR: Duration = Duration::from_secs(3_600);
+pub(crate) const FAR: Duration = Duration::from_secs(3_600);
 
-const fn ms(count: u64) -> Duration {
+pub(crate) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
 /// Runs a test on a thread of its own and fails if it hangs.
-fn watched(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
         test();
@@ -44,7 +44,7 @@ fn watched(test: impl FnOnce() + Send + 'static) {
 }
 
 /// Waits for something that happens on another thread; the watchdog bounds it.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..WATCHDOG.as_millis() {
         if is_so() {
             return;
@@ -57,13 +57,13 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 /// The kept threads are one set for the process: tests that count them have it for themselves.
 static THREADS: RwLock<()> = RwLock::new(());
 
-fn shared_threads() -> RwLockReadGuard<'static, ()> {
+pub(crate) fn shared_threads() -> RwLockReadGuard<'static, ()> {
     let guard = THREADS.read().unwrap_or_else(PoisonError::into_inner);
     BlockingThreads::new().kept_for(ms(20)).set();
     guard
 }
 
-fn own_threads(at_most: usize) -> RwLockWriteGuard<'static, ()> {
+pub(crate) fn own_threads(at_most: usize) -> RwLockWriteGuard<'static, ()> {
     let guard = THREADS.write().unwrap_or_else(PoisonError::into_inner);
     eventually("the threads of other tests end", || BlockingThreads::running() == 0);
     BlockingThreads::new().at_most(at_most).kept_for(ms(20)).set();
