@@ -149,7 +149,9 @@ impl Call {
 
 /// What steers a call and is never an argument: `place` says where it runs, `pop` that it is taken
 /// out of the row of calls and runs beside it.
-pub const CONTROL_KEYWORDS: [&str; 2] = ["place", "pop"];
+///
+/// `where` is what programs of other languages say for `place`.
+pub const CONTROL_KEYWORDS: [&str; 3] = ["place", "pop", "where"];
 
 /// Named arguments, of which none is there twice: neither value is the one that was meant.
 fn each_once<'de, D: Deserializer<'de>>(
@@ -422,9 +424,21 @@ macro_rules! magic {
     ($name:literal $(, $($arguments:tt)*)?) => {
         $crate::__magic_text!([$crate::Magic::named($name)] $($($arguments)*)?)
     };
+    (::$($path:ident)::+ ( $($arguments:tt)* )) => {
+        $crate::__magic_start!([::$($path)::+] $($arguments)*)
+    };
     ($($path:ident)::+ ( $($arguments:tt)* )) => {
+        $crate::__magic_start!([$($path)::+] $($arguments)*)
+    };
+}
+
+/// Begins with no argument, and the setters of all positions.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __magic_start {
+    ([$($path:tt)*] $($arguments:tt)*) => {
         $crate::__magic_path!(
-            [$($path)::+::__slots()]
+            [$($path)*::__slots()]
             []
             [
                 __argument_1 __argument_2 __argument_3 __argument_4 __argument_5 __argument_6

@@ -258,7 +258,8 @@ impl Function {
         self
     }
 
-    /// With this id for its execution, which is known before it starts.
+    /// With this id for its execution, which is known before it starts. It stays with a copy and
+    /// on the way to another process; a name that is given does not keep it.
     #[must_use]
     pub fn with_id(mut self, id: CallId) -> Self {
         self.given_mut().modifiers.id(id);
@@ -389,7 +390,11 @@ impl Function {
     ///
     /// # Errors
     /// As [`register`](Function::register).
-    pub fn register_in(self, domain: Domain, name: &str) -> Result<(), NameError> {
+    pub fn register_in(mut self, domain: Domain, name: &str) -> Result<(), NameError> {
+        // An id is of one execution, and a name is for many.
+        if self.given.is_some() {
+            self.given_mut().modifiers.forget_id();
+        }
         registry::give(domain, name, self)
     }
 

@@ -12,6 +12,7 @@
 //! and the thread stays counted until the function returns.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use serde::{Deserialize, Serialize};
 use crate::call_id::CallId;
 use crate::cancel::CancelFlag;
 use crate::context::Context;
-use crate::operation::{Operation, Unfinished, blocking, completion};
+use crate::operation::{Operation, Unfinished, carried_within, completion};
 use crate::outcome::{Failure, catch_panic};
 use crate::retry::{Repeat, Retry, one_attempt};
+use crate::sync::process::atomic::{AtomicBool, Ordering};
 
 /// What a caller asked of a call. Nothing is allocated before something is asked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -58,6 +60,13 @@ impl Modifiers {
     /// Bounds each attempt.
     pub fn attempt_timeout(&mut self, limit: Duration) {
         lower(&mut self.asked().attempt_timeout, limit);
+    }
+
+    /// Without the id of one execution.
+    pub(crate) fn forget_id(&mut self) {
+        if let Some(asked) = &mut self.0 {
+            asked.id = None;
+        }
     }
 
     /// With this id.
@@ -156,15 +165,26 @@ impl Plan {
         let Some(limit) = self.asked.attempt_timeout else { return work() };
         let context = of_attempt(context, limit);
         let flag = context.cancel_flag().clone();
-        let carried = blocking(move |_| context.enter(work).map_err(Ended::Failed));
-        carried.timeout(limit).wait().map_err(|ended| match ended {
-            Ended::Failed(failure) | Ended::Unfinished(Unfinished::Panicked(failure)) => failure,
-            Ended::Unfinished(Unfinished::TimedOut(limit)) => {
-                flag.cancel();
-                self.timed_out(limit)
+        let has_started = Arc::new(AtomicBool::new(false));
+        let carried = {
+            let has_started = Arc::clone(&has_started);
+            move |_: &CancelFlag| {
+                has_started.store(true, Ordering::Relaxed);
+                context.enter(work)
             }
-            Ended::Unfinished(other) => other.into(),
-        })
+        };
+        if let Some(outcome) = carried_within(carried, limit, &flag) {
+            return outcome;
+        }
+        // The call was cancelled, which set this flag too, or the limit has passed.
+        let failure = if flag.is_cancelled() {
+            Failure::cancelled("while it ran")
+        } else {
+            flag.cancel();
+            self.timed_out(limit)
+        };
+        // Relaxed: it decides what is told, and orders nothing.
+        Err(if has_started.load(Ordering::Relaxed) { failure } else { failure.with_no_start() })
     }
 
     /// Makes the call on whatever executor polls it; `make` makes the future of each attempt.
@@ -238,17 +258,6 @@ fn of_attempt(context: &Context, limit: Duration) -> Context {
     match context.remaining() {
         Some(left) if left <= limit => own,
         _ => own.with_timeout(limit),
-    }
-}
-
-enum Ended {
-    Failed(Failure),
-    Unfinished(Unfinished),
-}
-
-impl From<Unfinished> for Ended {
-    fn from(unfinished: Unfinished) -> Self {
-        Ended::Unfinished(unfinished)
     }
 }
 

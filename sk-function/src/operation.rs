@@ -50,6 +50,7 @@ use crate::CancelFlag;
 use limit::Limit;
 use timer::Alarm;
 
+pub(crate) use blocking::carried_within;
 pub use blocking::{Blocking, blocking};
 pub use completion::{Completer, Completion, completion};
 pub use executor::{ExecutorProbe, add_executor_probe};

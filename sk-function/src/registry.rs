@@ -115,7 +115,8 @@ impl fmt::Display for NameError {
             NameError::TwoDefinitions { path, places } => write!(
                 f,
                 "two functions are declared as `{path}`: {}; the usual cause is a module that both \
-                 the library and the binary of one name contain",
+                 the library and the binary of one name contain, or functions of one name within \
+                 the bodies of two others: give them a `name`",
                 places.join(" and ")
             ),
             NameError::TwoVersions { path, names } => write!(
@@ -399,6 +400,11 @@ pub(crate) fn find(domain: Domain, name: &str) -> Result<Function, NameError> {
     registry.find(domain, name).unwrap_or_else(|| Err(registry.unknown(domain, name)))
 }
 
+/// That nothing is declared with this name.
+pub(crate) fn no_declaration(name: &str) -> NameError {
+    Registry::get().unknown(Domain::External, name)
+}
+
 /// The name by which another process finds a declared function.
 pub(crate) fn name_of(declaration: &'static Declaration) -> Result<String, NameError> {
     let path = declaration.path();
@@ -417,7 +423,14 @@ pub(crate) fn give(domain: Domain, name: &str, function: Function) -> Result<(),
     if name.is_empty() || name.len() > NAME_LIMIT {
         return Err(NameError::Invalid { name: name.to_owned() });
     }
-    match Registry::get().write(domain).entry(Cow::Owned(name.to_owned())) {
+    let mut names = Registry::get().write(domain);
+    // It would stand in front of a declared function whose version is said.
+    let is_of_version =
+        |(path, _)| names.get(path).is_some_and(|named: &Named| !named.claims().is_empty());
+    if name.rsplit_once('@').is_some_and(is_of_version) {
+        return Err(NameError::Taken { name: name.to_owned() });
+    }
+    match names.entry(Cow::Owned(name.to_owned())) {
         Entry::Occupied(_) => Err(NameError::Taken { name: name.to_owned() }),
         Entry::Vacant(place) => {
             place.insert(Named::Given(function));

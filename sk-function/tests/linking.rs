@@ -43,9 +43,9 @@ iterated [0, 1, 2]
 called jobs.area of 1.0.0 6
 called jobs.area of 2.0.0 600
 refused `jobs.area` is in several versions of its package; say which: `jobs.area@1.0.0`, `jobs.area@2.0.0`
-refused no function is named `lonely.forgotten`; the nearest of 12 is `jobs.twins.left`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
-refused no function is named `jobs.area@3.0.0`; the nearest of 12 are `jobs.area`, `jobs.former`, `jobs.newer`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
-refused no function is named `former`; the nearest of 12 are `jobs.former`, `jobs.newer`, `jobs.private.hidden`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+refused no function is named `lonely.forgotten`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+refused no function is named `jobs.area@3.0.0`; the nearest of 12 are `jobs.area@1.0.0`, `jobs.area@2.0.0`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
+refused no function is named `former`; the nearest of 12 is `jobs.former`; a crate that nothing names is not linked and registers nothing: if it is one of such a crate, write `use that_crate as _;`
 child 21
 child 25
 child 60
@@ -107,8 +107,9 @@ fn a_path_that_two_functions_claim_is_refused_with_both_places() {
     programs.build("doubled", &[], &[]);
     let place = "doubled/src/shared.rs:5 in doubled 1.0.0";
     let why = format!(
-        "two functions are declared as `doubled.shared.claimed`: {place} and {place}; the usual \
-         cause is a module that both the library and the binary of one name contain"
+        "two functions are declared as `doubled.shared.claimed`: {place}, binary doubled and \
+         {place}, library; the usual cause is a module that both the library and the binary of one \
+         name contain, or functions of one name within the bodies of two others: give them a `name`"
     );
     programs.expect("doubled", &format!("check {why}\nrefused {why}\n"));
 }

@@ -134,7 +134,7 @@ fn parameters(function: &ItemFn) -> Result<(bool, Vec<Parameter>)> {
             ));
         }
         let name = ident.unraw().to_string();
-        if name == "place" || name == "pop" {
+        if ["place", "pop", "where"].contains(&name.as_str()) {
             return Err(Error::new(
                 ident.span(),
                 format!(

@@ -55,7 +55,12 @@ impl<'de> Deserialize<'de> for Function {
         let wire = Wire::deserialize(deserializer)?;
         let target = match wire.target {
             WireTarget::Name(name) => {
-                registry::find(Domain::External, &name).map_err(D::Error::custom)?.target
+                let named = registry::find(Domain::External, &name).map_err(D::Error::custom)?;
+                match named.target {
+                    declared @ Target::Declared(_) => declared,
+                    // A name that this program gave means nothing to others.
+                    _ => return Err(D::Error::custom(registry::no_declaration(&name))),
+                }
             }
             WireTarget::Place { build, reference } => {
                 let here = BuildIdentity::of_this_process().map_err(D::Error::custom)?;

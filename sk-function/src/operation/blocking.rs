@@ -16,13 +16,16 @@
 
 use std::fmt;
 use std::mem;
+use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use super::Operation;
 use super::completion::{Completion, completion};
 use super::source::{Drive, Source, Until};
 use super::threads::{self, Ticket};
 use super::unfinished::Unfinished;
+use super::waiter::unpark_this_thread;
 use crate::{CancelFlag, Failure, catch_panic};
 
 /// An operation that runs a closure which may block.
@@ -191,6 +194,30 @@ where
     Carried { completion, flag, ticket }
 }
 
+/// Runs work on a kept thread and waits for it: for so long, and until this flag is set. `None` if
+/// it was one of these, and then the work is not wanted any more.
+pub(crate) fn carried_within<F, T, E>(
+    work: F,
+    limit: Duration,
+    flag: &CancelFlag,
+) -> Option<Result<T, E>>
+where
+    F: FnOnce(&CancelFlag) -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: From<Unfinished> + Send + 'static,
+{
+    let mut carried = carry(work);
+    // While this is kept, setting the flag unparks this thread.
+    let mut cancelled = pin!(flag.cancelled());
+    let unpark = unpark_this_thread();
+    let _ = cancelled.as_mut().poll(&mut Context::from_waker(&unpark));
+    let outcome = carried.block(Until::both(Instant::now().checked_add(limit), flag));
+    if outcome.is_none() {
+        carried.cancel();
+    }
+    outcome
+}
+
 impl<T, E: From<Unfinished>> Source for Carried<T, E> {
     type Output = T;
     type Error = E;
@@ -205,7 +232,10 @@ impl<T, E: From<Unfinished>> Source for Carried<T, E> {
     }
 
     fn block(&mut self, until: Until<'_>) -> Option<Result<T, E>> {
-        self.completion.block(until)
+        match self.completion.try_take() {
+            None => threads::while_waiting(|| self.completion.block(until)),
+            outcome => outcome,
+        }
     }
 
     fn cancel(&mut self) {

@@ -141,6 +141,11 @@ impl<'a> Until<'a> {
         Until { at: None, flag: Some(flag) }
     }
 
+    /// Until the flag is set, and until `at` where there is one.
+    pub(super) fn both(at: Option<Instant>, flag: &'a CancelFlag) -> Self {
+        Until { at, flag: Some(flag) }
+    }
+
     /// The instant at which it is over, for sources that sleep in their own way.
     pub fn at(&self) -> Option<Instant> {
         self.at

@@ -3,13 +3,17 @@
 //! Jobs wait in a queue in the order in which they came. One lock guards the queue and the counts;
 //! at each release of it this holds:
 //!
-//! - each queued job has an idle thread that was rung for it, or as many threads run as may;
+//! - each queued job has a thread that was rung or started for it, or as many are at work as may be;
 //! - `running` counts all threads, from before they are started until they have decided under
-//!   the lock that they end; `idle` those of them that sleep for a job.
+//!   the lock that they end; `idle` those of them that sleep for a job, `at_work` those that carry
+//!   one, `waiting` those whose job waits for other work of the same queue. The bound is one of those
+//!   at work: else jobs that wait for jobs could hold every thread there may be, and none would
+//!   ever go on. When a wait ends there may be more at work for a while.
 //!
 //! A thread that finds nothing to do sleeps for the time that threads are kept, and ends after. A
 //! thread that carries work which ignores its [`CancelFlag`](super::CancelFlag) stays counted.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
@@ -25,8 +29,8 @@ use crate::sync::process::{Condvar, Mutex, MutexGuard, lock};
 /// awaited, bounded or in the background, and operations in the background whose input has to be
 /// pulled. Work beyond the bound queues; its limit counts in the queue too.
 ///
-/// Work that waits for other work of the same set holds its thread meanwhile. With all threads
-/// held that way none goes on, until a limit ends one: give such waits a limit, or raise the bound.
+/// Work that waits for other work of the same set does not count against the bound meanwhile, so
+/// that waiting for one another never stops all of them.
 ///
 /// After a `fork` without `exec` the child has none of these threads, and work there that needs one
 /// never starts.
@@ -77,6 +81,8 @@ impl BlockingThreads {
         let mut state = lock(&THREADS.state);
         state.settings = self;
         while state.needs_a_thread() && start(&mut state) {}
+        drop(state);
+        THREADS.bell.notify_all();
     }
 
     /// How many threads there may be at once.
@@ -113,6 +119,8 @@ static THREADS: Threads = Threads {
         next_ticket: 0,
         idle: 0,
         running: 0,
+        at_work: 0,
+        waiting: 0,
         settings: BlockingThreads::new(),
     }),
     bell: Condvar::new(),
@@ -128,13 +136,49 @@ struct State {
     next_ticket: u64,
     idle: usize,
     running: usize,
+    at_work: usize,
+    waiting: usize,
     settings: BlockingThreads,
 }
 
 impl State {
+    /// Whether more jobs may begin than there are threads that sleep or start.
     fn needs_a_thread(&self) -> bool {
-        self.queue.len() > self.idle && self.running < self.settings.at_most
+        let free = self.settings.at_most.saturating_sub(self.at_work);
+        let ready = self.running.saturating_sub(self.at_work + self.waiting);
+        self.queue.len().min(free) > ready
     }
+
+    fn may_begin(&self) -> bool {
+        !self.queue.is_empty() && self.at_work < self.settings.at_most
+    }
+}
+
+thread_local! {
+    /// Whether this thread is one of the set.
+    static IS_KEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `wait`, in which this thread does nothing but wait for work of the same set.
+pub(super) fn while_waiting<R>(wait: impl FnOnce() -> R) -> R {
+    /// Counts the thread again when the wait ends, by a panic too.
+    struct Counted;
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            let mut state = lock(&THREADS.state);
+            state.waiting -= 1;
+            state.at_work += 1;
+        }
+    }
+    if !IS_KEPT.get() {
+        return wait();
+    }
+    let mut state = lock(&THREADS.state);
+    state.waiting += 1;
+    state.at_work -= 1;
+    let _counted = Counted;
+    find_a_thread(state);
+    wait()
 }
 
 /// Queues a job. If there is no thread and none can be started, the job is dropped.
@@ -143,17 +187,26 @@ pub(super) fn submit(job: Job) -> Ticket {
     let ticket = state.next_ticket;
     state.next_ticket += 1;
     state.queue.insert(ticket, job);
+    if let Some(mut state) = find_a_thread(state) {
+        let dropped = state.queue.remove(&ticket);
+        drop(state);
+        drop(dropped);
+    }
+    Ticket(ticket)
+}
+
+/// Sees to it that a job that may begin does. The lock is given back if there is no thread at all
+/// and none can be started.
+fn find_a_thread(mut state: MutexGuard<'static, State>) -> Option<MutexGuard<'static, State>> {
     if state.needs_a_thread() {
         if !start(&mut state) && state.running == 0 {
-            let dropped = state.queue.remove(&ticket);
-            drop(state);
-            drop(dropped);
+            return Some(state);
         }
-    } else if state.idle > 0 {
+    } else if state.idle > 0 && state.may_begin() {
         drop(state);
         THREADS.bell.notify_one();
     }
-    Ticket(ticket)
+    None
 }
 
 /// Drops a job that no thread has taken yet, with all it holds.
@@ -177,20 +230,25 @@ fn start(state: &mut State) -> bool {
 }
 
 fn run() {
+    IS_KEPT.set(true);
     let mut state = lock(&THREADS.state);
     loop {
-        if let Some((_, job)) = state.queue.pop_first() {
+        if state.may_begin()
+            && let Some((_, job)) = state.queue.pop_first()
+        {
+            state.at_work += 1;
             drop(state);
             // A job catches the panic of its work. What is left are drops of the user's values.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
                 discard(payload);
             }
             state = lock(&THREADS.state);
+            state.at_work -= 1;
             continue;
         }
         let was_rung;
         (state, was_rung) = sleep(state);
-        if !was_rung && state.queue.is_empty() {
+        if !was_rung && !state.may_begin() {
             state.running -= 1;
             return;
         }
@@ -203,7 +261,7 @@ fn sleep(mut state: MutexGuard<'_, State>) -> (MutexGuard<'_, State>, bool) {
     state.idle += 1;
     let slept = THREADS
         .bell
-        .wait_timeout_while(state, kept_for, |state| state.queue.is_empty())
+        .wait_timeout_while(state, kept_for, |state| !state.may_begin())
         .unwrap_or_else(PoisonError::into_inner);
     let (mut state, result) = slept;
     state.idle -= 1;

@@ -153,7 +153,6 @@ fn check_timeout(failure: &Failure, function: &str, limit: Duration) {
     assert!(failure.function().unwrap().contains(function), "{failure}");
     assert_eq!(failure.limit(), Some(limit));
     assert!(failure.to_string().contains(&format!("{limit:?}")), "{failure}");
-    assert!(failure.has_started());
 }
 
 /// Rows: FUN-37
@@ -610,4 +609,62 @@ fn what_a_call_holds_is_gone_when_it_has_ended() {
         drop(function(&held).operation::<bool>());
         eventually("nothing holds it", || Arc::strong_count(&held) == 1);
     });
+}
+
+/// Rows: FUN-30, FUN-37
+#[test]
+fn a_call_that_waits_for_its_attempt_takes_no_thread_from_it() {
+    fn doubled(n: u64) -> u64 {
+        n * 2
+    }
+    watched(|| {
+        // One thread may be at work. Each call below waits on a kept thread for one more.
+        let _threads = own_threads(1);
+        let call = bind(doubled, (4,)).attempt_timeout(FAR).timeout(FAR);
+        assert_eq!(call.clone().execute(), Ok(8));
+        let running: Vec<_> = (0..8).map(|_| call.clone().operation().background()).collect();
+        for running in running {
+            assert_eq!(running.wait(), Ok(8));
+        }
+        eventually("its threads end", || BlockingThreads::running() == 0);
+    });
+}
+
+/// Rows: FUN-37, FUN-46
+#[test]
+fn a_cancelled_call_waits_for_no_attempt_and_one_that_queued_never_started() {
+    watched(|| {
+        let _threads = own_threads(1);
+        let (started, has_started) = mpsc::channel();
+        let stubborn = Function::local(move || {
+            let flag = Context::current().unwrap().cancel_flag().clone();
+            started.send(()).unwrap();
+            flag.wait();
+        });
+        // The thread that waits for the attempt looks at the flag of the whole.
+        let running = stubborn.attempt_timeout(FAR).operation::<()>().background();
+        has_started.recv().unwrap();
+        drop(running);
+        eventually("both threads end", || BlockingThreads::running() == 0);
+
+        let (go, gone) = mpsc::channel::<()>();
+        let holding = sk_function::blocking(move |_| Ok::<_, Failure>(gone.recv().is_err()));
+        let holding = holding.background();
+        let failure = bind(|| (), ()).attempt_timeout(ms(5)).execute().unwrap_err();
+        assert!(failure.is_timeout() && !failure.has_started(), "{failure}");
+        drop(go);
+        assert_eq!(holding.wait(), Ok(true));
+    });
+}
+
+/// Rows: FUN-45
+#[test]
+fn a_name_does_not_keep_the_id_of_one_execution() {
+    let id = CallId::new();
+    let told = Function::local(|| Context::current().unwrap().id().bits()).with_id(id);
+    assert_eq!(told.clone().execute::<u128>(), Ok(id.bits()));
+    told.register("it.modifiers.told").unwrap();
+    let again = || Function::get("it.modifiers.told").unwrap().execute::<u128>().unwrap();
+    let (first, second) = (again(), again());
+    assert!(first != id.bits() && second != id.bits() && first != second);
 }

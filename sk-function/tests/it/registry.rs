@@ -309,3 +309,19 @@ fn a_path_that_two_claim_is_nobodys() {
     let checked = registry::check().unwrap_err();
     assert!(matches!(checked, NameError::TwoDefinitions { path: "it.names.claimed", .. }));
 }
+
+/// Rows: FUN-04
+#[test]
+fn a_name_that_says_a_version_is_the_declared_function_and_cannot_be_taken() {
+    #[function(name = "it.registry.versioned")]
+    fn versioned() -> u8 {
+        1
+    }
+    let version = versioned::declaration().version();
+    let name = format!("it.registry.versioned@{version}");
+    assert_eq!(Function::get(&name).unwrap().execute::<u8>(), Ok(1));
+    let taken = Function::of(|| 2_u8).register(&name).unwrap_err();
+    assert_eq!(taken, NameError::Taken { name: name.clone() });
+    let error = Function::get("it.registry.versioned@99.0.0").unwrap_err();
+    assert!(error.to_string().contains(&name), "{error}");
+}

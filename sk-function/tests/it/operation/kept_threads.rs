@@ -155,16 +155,27 @@ fn the_caller_gets_its_timeout_and_the_thread_stays_counted() {
 
 /// Rows: FUN-37
 #[test]
-fn waits_within_waits_are_ended_by_a_limit() {
+fn waits_within_waits_never_stop_one_another() {
+    /// Work that waits for work that waits, so many deep.
+    fn deep(levels: u32) -> Result<u32, Unfinished> {
+        match levels {
+            0 => Ok(0),
+            _ => blocking(move |_| deep(levels - 1)).timeout(FAR).wait().map(|depth| depth + 1),
+        }
+    }
     watched(|| {
         let _threads = own_threads(1);
-        let outer = blocking(|_| {
-            let inner = blocking(|_| Ok::<u32, Unfinished>(1)).timeout(ms(20)).wait();
-            assert_eq!(inner, Err(Unfinished::TimedOut(ms(20))));
-            // Without a limit it needs no second thread.
-            blocking(|_| Ok::<u32, Unfinished>(2)).wait()
-        });
-        assert_eq!(outer.background().wait(), Ok(2));
+        let all: Vec<_> = (0..4).map(|_| blocking(|_| deep(5)).background()).collect();
+        for running in all {
+            assert_eq!(running.wait(), Ok(5));
+        }
+        // Those that waited count again.
+        let (go, gone) = mpsc::channel::<()>();
+        let held = blocking(move |_| Ok::<bool, Unfinished>(gone.recv().is_err())).background();
+        let queued = blocking(|_| Ok::<u32, Unfinished>(1)).background();
+        eventually("one waits for the other", || BlockingThreads::queued() == 1);
+        drop(go);
+        assert_eq!((held.wait(), queued.wait()), (Ok(true), Ok(1)));
     });
 }
 
