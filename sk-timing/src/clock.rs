@@ -1,14 +1,14 @@
 //! Where the time comes from: the system's monotonic clock, or one that a test moves by hand.
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::nanos;
 use crate::sync::process::{AtomicU64, Ordering};
 
 /// What a timer reads the time from.
 ///
-/// The system's clock is the one of [`Instant`]: monotonic, and set by nobody. What happens to it
+/// The system's clock is the one of [`Instant`](std::time::Instant): monotonic, and set by nobody. What happens to it
 /// while the machine is suspended differs:
 ///
 /// | platform | clock | time in suspend |
@@ -40,8 +40,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The time since the clock's origin. That of the system's clock lies in the life of this
-    /// process and means nothing in another; that of a manual clock is its zero.
+    /// The time since the clock's origin. That of the system's clock is some moment in the past; that of a manual clock is its zero.
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.nanos())
     }
@@ -49,16 +48,31 @@ impl Clock {
     #[inline]
     pub(crate) fn nanos(&self) -> u64 {
         match self {
-            Clock::System => {
-                let now = Instant::now();
-                nanos(now.saturating_duration_since(*ORIGIN.get_or_init(|| now)))
-            }
+            Clock::System => system_nanos(),
             Clock::Manual(clock) => clock.nanos.load(Ordering::Relaxed),
         }
     }
 }
 
-static ORIGIN: OnceLock<Instant> = OnceLock::new();
+/// Since a moment before the start of this process.
+#[cfg(target_os = "linux")]
+#[inline]
+fn system_nanos() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // The clock begins at zero with the machine, so neither part is negative and the sum is small.
+    now.tv_sec.unsigned_abs().wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec.unsigned_abs())
+}
+
+/// Since the first call.
+#[cfg(not(target_os = "linux"))]
+fn system_nanos() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let now = Instant::now();
+    nanos(now.saturating_duration_since(*ORIGIN.get_or_init(|| now)))
+}
 
 impl From<&ManualClock> for Clock {
     fn from(clock: &ManualClock) -> Self {

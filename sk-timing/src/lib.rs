@@ -69,6 +69,10 @@ mod recorder;
 mod ring;
 mod sync;
 
+/// What models look into.
+#[cfg(loom)]
+pub mod by_hand;
+
 #[doc(hidden)]
 pub mod private;
 

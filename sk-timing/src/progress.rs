@@ -136,12 +136,8 @@ impl Progress {
         let mut output = lock(&shared.output);
         let next = now.saturating_add(crate::nanos(output.pause()));
         // Of the threads that came at once, one shows it.
-        let is_ours = shared.next_line.compare_exchange(
-            due,
-            next,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let is_ours =
+            shared.next_line.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
         if is_ours.is_ok() {
             output.show(&self.state());
         }

@@ -50,7 +50,7 @@ pub const LONGEST_WINDOW: usize = 1 << 24;
 ///
 /// Samples count from 0, the first that the statistics cover: the first there was, or with a rolling
 /// window the oldest in it. Those of one thread stand in their order. Between threads it is that of
-/// their ends with a rolling window; otherwise a thread may be up to 64 samples ahead of another.
+/// their ends with a rolling window; otherwise a thread may be up to 256 samples ahead of another.
 ///
 /// # Merging
 ///
@@ -255,26 +255,28 @@ impl Statistics {
     /// Those of a rolling window, all of which is kept.
     pub(crate) fn of_window(kept: &VecDeque<u64>, aside: Aside) -> Statistics {
         let mut statistics = Statistics { kept: kept.clone(), aside, ..Statistics::default() };
-        for nanos in kept {
-            statistics.count_in(*nanos);
-        }
+        let (first, second) = kept.as_slices();
+        statistics.count_in(first);
+        statistics.count_in(second);
         statistics
     }
 
-    /// Adds a sample. `spare` is an empty histogram, for when not all samples can be kept.
-    #[inline]
-    pub(crate) fn push(&mut self, nanos: u64, spare: &mut Option<Histogram>) {
-        if self.kept.len() >= EXACT_TIMES {
-            if self.histogram.is_none() {
+    /// Adds samples. `spare` is an empty histogram, for when not all samples can be kept.
+    pub(crate) fn push_all(&mut self, batch: &[u64], spare: &mut Option<Histogram>) {
+        // So much at once that what is kept before and what is dropped is one step each.
+        for batch in batch.chunks(EXACT_TIMES) {
+            self.count_in(batch);
+            let dropped =
+                (self.kept.len() + batch.len()).saturating_sub(EXACT_TIMES.max(self.kept.len()));
+            if dropped > 0 && self.histogram.is_none() {
                 self.histogram = self.move_into(spare.take());
             }
-            self.kept.pop_front();
+            if let Some(histogram) = &mut self.histogram {
+                batch.iter().for_each(|nanos| histogram.record(*nanos));
+            }
+            self.kept.drain(..dropped);
+            self.kept.extend(batch);
         }
-        if let Some(histogram) = &mut self.histogram {
-            histogram.record(nanos);
-        }
-        self.count_in(nanos);
-        self.kept.push_back(nanos);
     }
 
     /// Makes room for all that are ever kept.
@@ -289,7 +291,8 @@ impl Statistics {
         check(percentile)?;
         Ok(self.extremes.map(|Extremes { fastest, slowest }| {
             // The ends are known exactly; in between it is the highest value of the bucket.
-            let found = if percentile == 0.0 { fastest.nanos } else { histogram.percentile(percentile) };
+            let found =
+                if percentile == 0.0 { fastest.nanos } else { histogram.percentile(percentile) };
             found.min(slowest.nanos).max(fastest.nanos)
         }))
     }
@@ -306,10 +309,20 @@ impl Statistics {
         &mut self.aside
     }
 
-    #[inline]
-    fn count_in(&mut self, nanos: u64) {
-        self.consider(Extreme { index: self.moments.count, nanos });
-        self.moments.add(nanos);
+    fn count_in(&mut self, batch: &[u64]) {
+        let (Some(&shortest), Some(&longest)) = (batch.iter().min(), batch.iter().max()) else {
+            return;
+        };
+        // Few batches hold a new extreme, and only then is it asked which one it is.
+        let is_within = self.extremes.is_some_and(|Extremes { fastest, slowest }| {
+            fastest.nanos <= shortest && longest <= slowest.nanos
+        });
+        if !is_within {
+            for (index, nanos) in (self.moments.count..).zip(batch) {
+                self.consider(Extreme { index, nanos: *nanos });
+            }
+        }
+        batch.iter().for_each(|nanos| self.moments.add(*nanos));
     }
 
     #[inline]
@@ -391,7 +404,7 @@ impl Aside {
 /// Durations of 584 years and more count as that long.
 impl Extend<Duration> for Statistics {
     fn extend<I: IntoIterator<Item = Duration>>(&mut self, times: I) {
-        times.into_iter().for_each(|time| self.push(nanos(time), &mut None));
+        times.into_iter().for_each(|time| self.push_all(&[nanos(time)], &mut None));
     }
 }
 

@@ -27,7 +27,11 @@ impl<'a> Group<'a> {
 
     /// Adds a case. It is told how often to do its work, and returns a checksum: doing nothing cannot
     /// win.
-    pub(crate) fn case(mut self, name: &'static str, work: impl Fn(usize) -> usize + Sync + 'a) -> Self {
+    pub(crate) fn case(
+        mut self,
+        name: &'static str,
+        work: impl Fn(usize) -> usize + Sync + 'a,
+    ) -> Self {
         self.cases.push((name, Box::new(work)));
         self
     }

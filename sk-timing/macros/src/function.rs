@@ -56,8 +56,7 @@ impl Parse for Function {
         let visibility = input.parse()?;
         let defaultness = input.parse()?;
         let start = input.fork();
-        let signature: Signature =
-            input.parse().map_err(|_| Error::new(start.span(), ONLY))?;
+        let signature: Signature = input.parse().map_err(|_| Error::new(start.span(), ONLY))?;
         if input.peek(syn::Token![;]) {
             return Err(Error::new_spanned(&signature, ONLY));
         }

@@ -42,7 +42,5 @@ use arguments::Arguments;
 #[proc_macro_attribute]
 pub fn timethis(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as Arguments);
-    function::timed(&arguments, item.into())
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    function::timed(&arguments, item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -63,8 +63,7 @@ impl<'de> Deserialize<'de> for Statistics {
                 "{count} times are kept, more than {LONGEST_WINDOW}"
             )));
         }
-        let aside =
-            Aside { failures: encoded.failures, paused_nanos: whole(encoded.paused_nanos) };
+        let aside = Aside { failures: encoded.failures, paused_nanos: whole(encoded.paused_nanos) };
         let kept = VecDeque::from(encoded.kept);
         match encoded.beyond {
             None => Ok(Statistics::of_window(&kept, aside)),
@@ -75,7 +74,8 @@ impl<'de> Deserialize<'de> for Statistics {
 
 impl Beyond {
     fn checked(self, kept: VecDeque<u64>, aside: Aside) -> Result<Statistics, &'static str> {
-        let Extremes { fastest, slowest } = Extremes { fastest: self.fastest, slowest: self.slowest };
+        let Extremes { fastest, slowest } =
+            Extremes { fastest: self.fastest, slowest: self.slowest };
         let (histogram, count) = self.histogram()?;
         if kept.len() < EXACT_TIMES || u64::try_from(kept.len()).is_ok_and(|kept| kept >= count) {
             return Err("the times that are kept are not the last of all times");
