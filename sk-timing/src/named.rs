@@ -76,11 +76,13 @@ pub struct Site {
 }
 
 impl Site {
+    #[doc(hidden)]
     #[expect(clippy::new_without_default, reason = "it is the value of a static")]
     pub const fn new() -> Site {
         Site { timer: OnceLock::new(), listed_in: AtomicU64::new(0) }
     }
 
+    #[doc(hidden)]
     #[inline]
     pub fn timer(&'static self, name: fn() -> String) -> &'static Timer {
         let generation = GENERATION.load(Ordering::Relaxed);

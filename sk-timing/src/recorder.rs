@@ -18,7 +18,7 @@ const GATHERED_TOGETHER: usize = 16;
 /// read at each start, and must not be taken away by each write in here.
 #[derive(Debug)]
 #[repr(align(128))]
-pub struct Recorder(Mutex<State>);
+pub(crate) struct Recorder(Mutex<State>);
 
 #[derive(Debug)]
 struct State {

@@ -74,7 +74,7 @@ mod bar {
     /// Twenty frames a second: more than that nobody sees.
     pub(super) const BETWEEN_FRAMES: Duration = Duration::from_millis(50);
 
-    pub(super) struct Bar(ProgressBar);
+    pub(in crate::progress) struct Bar(ProgressBar);
 
     impl Bar {
         pub(super) fn on_standard_error() -> Bar {

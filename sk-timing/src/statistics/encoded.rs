@@ -94,9 +94,7 @@ impl Beyond {
         let [carries, high, low] = self.squares;
         let squares = Squares { low: whole([high, low]), carries };
         let moments = Moments { count, sum: whole(self.sum), squares };
-        let times = |nanos: u64| u128::from(nanos) * u128::from(count);
-        let can_be_sum = (times(fastest.nanos)..=times(slowest.nanos)).contains(&moments.sum);
-        if !can_be_sum || moments.spread().is_none() {
+        if !moments.can_be_within(fastest.nanos, slowest.nanos) {
             return Err("the sums are none of times between the fastest and the slowest");
         }
         let extremes = Some(Extremes { fastest, slowest });

@@ -56,9 +56,19 @@ impl Moments {
         Some(spread.to_f64() / count / (count - 1.0))
     }
 
+    /// True if these can be of times between the shortest and the longest of these.
+    pub(crate) fn can_be_within(&self, shortest: u64, longest: u64) -> bool {
+        let times = |nanos: u64| u128::from(nanos) * u128::from(self.count);
+        let squares = Wide { high: self.squares.carries.into(), low: self.squares.low };
+        (times(shortest)..=times(longest)).contains(&self.sum)
+            && squares >= Wide::product(self.sum, shortest.into())
+            && squares <= Wide::product(self.sum, longest.into())
+            && self.spread().is_some()
+    }
+
     /// Count times sum of squares less the square of the sum, which is never negative for numbers
     /// that exist. `None` for numbers that do not.
-    pub(crate) fn spread(&self) -> Option<Wide> {
+    fn spread(&self) -> Option<Wide> {
         let count = u128::from(self.count);
         let low = Wide::product(self.squares.low, count);
         let high = count * u128::from(self.squares.carries);
@@ -67,9 +77,9 @@ impl Moments {
     }
 }
 
-/// 256 bits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Wide {
+/// 256 bits, compared as the numbers they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Wide {
     high: u128,
     low: u128,
 }

@@ -26,6 +26,16 @@ fn statistics_arrive_as_they_were() {
     }
 }
 
+/// The longest times lie in the last bucket, whose end is that of 64 bits.
+#[test]
+fn the_longest_times_arrive_too() {
+    for nanos in [u64::MAX, u64::MAX - 1, 1 << 63] {
+        let mut before = statistics(5_000);
+        before.extend([Duration::from_nanos(nanos), Duration::ZERO]);
+        assert_eq!(sent(&before), before);
+    }
+}
+
 #[test]
 fn a_timer_arrives_with_what_it_knows_and_without_what_it_does() {
     let timer = Timer::builder().max_times(3).name("requests").build().unwrap();

@@ -14,7 +14,4 @@ fn of_two_timers() {}
 #[timethis(name = 5)]
 fn no_text() {}
 
-#[timethis(threshold = 5)]
-fn no_duration() {}
-
 fn main() {}
