@@ -66,7 +66,12 @@ impl Recorder {
     /// What the thread has recorded stays; its ring goes.
     pub(crate) fn leave(&self, writer: &Writer) {
         let mut state = self.state();
-        state.gather_one(writer.ring());
+        if state.rings.len() <= GATHERED_TOGETHER {
+            // In order with what other threads have not handed over yet.
+            state.gather();
+        } else {
+            state.gather_one(writer.ring());
+        }
         state.rings.retain(|ring| !Arc::ptr_eq(ring, writer.ring()));
     }
 
