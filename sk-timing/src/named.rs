@@ -77,7 +77,6 @@ pub struct Site {
 
 impl Site {
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "it is the value of a static")]
     pub const fn new() -> Site {
         Site { timer: OnceLock::new(), listed_in: AtomicU64::new(0) }
     }

@@ -72,10 +72,11 @@ impl Naive {
         }
     }
 
-    /// The times that lie around a percentile, for rounding of the rank.
+    /// The smallest time that at least so many percent are not longer than.
     fn percentile(&self, percentile: f64) -> u64 {
-        let rank = (percentile * self.sorted.len() as f64 / 100.0).ceil() as usize;
-        self.sorted[rank.saturating_sub(1)]
+        let wanted = percentile * self.sorted.len() as f64;
+        let reaches = |(index, _): &(usize, &u64)| (index + 1) as f64 * 100.0 >= wanted;
+        *self.sorted.iter().enumerate().find(reaches).unwrap().1
     }
 }
 
