@@ -83,6 +83,34 @@ pub use moment::{elapsed, sleep, sleep_async, time};
 pub use named::{clear_global_timers, global_timer, global_timers};
 pub use progress::{Progress, ProgressBuilder, ProgressState};
 pub use report::LoopTimeReport;
+/// ```
+/// use std::io;
+/// use sk_timing::{Timer, global_timer, timethis};
+///
+/// struct Store {
+///     reads: Timer,
+/// }
+///
+/// impl Store {
+///     #[timethis(timer = self.reads)]
+///     fn read(&mut self, key: &str) -> io::Result<String> {
+///         if key.is_empty() {
+///             return Err(io::Error::other("no key"));
+///         }
+///         Ok(key.to_owned())
+///     }
+///
+///     #[timethis(name = "flush")]
+///     async fn flush(&self) {}
+/// }
+///
+/// let mut store = Store { reads: Timer::new() };
+/// assert!(store.read("a").is_ok() && store.read("").is_err());
+/// futures::executor::block_on(store.flush());
+/// assert_eq!((store.reads.count(), store.reads.failures()), (1, 1));
+/// assert_eq!(global_timer("flush").polling().count(), 1);
+/// ```
+///
 pub use sk_timing_macros::timethis;
 pub use statistics::{EXACT_TIMES, IndexedTime, LONGEST_WINDOW, Statistics};
 pub use timer::{Timer, TimerBuilder};
