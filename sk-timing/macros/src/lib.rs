@@ -19,7 +19,7 @@ use arguments::Arguments;
 /// | `#[timethis(timer = self.timer)]` | a timer of one's own: any place of a `Timer` |
 /// | `#[timethis(threshold = Duration::from_millis(5))]` | calls shorter than this are not recorded |
 /// | `#[timethis(fallible)]` | its type is a `Result` by another name |
-/// | `#[timethis(crate = my_timing)]` | where sk_timing is under another name |
+/// | `#[timethis(crate = my_timing)]` | where `sk_timing` is under another name |
 ///
 /// Options may be combined, and attributes stacked: each records on a timer of its own. The path of a
 /// function is what the compiler calls it, as in `my_app::jobs::Job::run`; all instances of a generic
