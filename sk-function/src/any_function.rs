@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bound::{Bound, bounded};
+use crate::bound::Bound;
 use crate::callable::{Arguments, AsyncCallable, Callable};
 use crate::cancel::CancelFlag;
 use crate::context::Context;
@@ -308,7 +308,7 @@ where
         match &self.run {
             Run::Sync(run) => {
                 let (execution, limit) = run.execution(arguments);
-                bounded(execution, limit)
+                execution.within(limit)
             }
             Run::Async(run) => Operation::new(run(arguments)),
             Run::Dynamic(_) => match self.filled(&arguments) {

@@ -193,7 +193,7 @@ where
         take: Take<F::Output, T>,
     ) -> Operation<Execution<T>> {
         let (execution, limit) = self.execution_by(plan, take);
-        bounded(execution, limit)
+        execution.within(limit)
     }
 
     /// What waits for it, and the limit of the whole call.
@@ -282,7 +282,7 @@ where
             and_dropped(&plan, outcome, make)
         };
         let execution = Execution::future(name, flag, future);
-        bounded(if is_blocking { execution.onto_a_thread() } else { execution }, limit)
+        if is_blocking { execution.onto_a_thread() } else { execution }.within(limit)
     }
 }
 
@@ -331,16 +331,6 @@ fn named<F>(declaration: Option<&'static Declaration>, failure: Failure) -> Fail
     match failure.function() {
         Some(_) => failure,
         None => failure.with_function(declaration.map_or_else(type_name::<F>, Declaration::path)),
-    }
-}
-
-pub(crate) fn bounded<T: Send + 'static>(
-    execution: Execution<T>,
-    limit: Option<Duration>,
-) -> Operation<Execution<T>> {
-    match limit {
-        Some(limit) => Operation::new(execution).timeout(limit),
-        None => Operation::new(execution),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::declaration::Declaration;
 use crate::function::Function;
 use crate::kind::FunctionKind;
 use crate::outcome::Failure;
-use crate::private::Slot;
 use crate::registry::{self, NameError};
+use crate::slot::Slot;
 
 /// A call as it is written down and sent: exactly a function's name, its positional arguments and
 /// its named ones.

@@ -12,9 +12,10 @@
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use crate::cancel::CancelFlag;
-use crate::operation::{Blocking, Drive, Source, Unfinished, Until, unpark_this_thread};
+use crate::operation::{Blocking, Drive, Operation, Source, Unfinished, Until, unpark_this_thread};
 use crate::outcome::Failure;
 
 /// What waits for a call: the source of the operation that
@@ -50,6 +51,14 @@ impl<T: Send + 'static> Execution<T> {
         future: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Self {
         Execution { function, state: State::Future { future: Box::pin(future), flag } }
+    }
+
+    /// The operation that waits for it, for so long at most.
+    pub(crate) fn within(self, limit: Option<Duration>) -> Operation<Self> {
+        match limit {
+            Some(limit) => Operation::new(self).timeout(limit),
+            None => Operation::new(self),
+        }
     }
 
     /// Hands a future to a kept thread, which polls it to its end.

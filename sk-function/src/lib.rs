@@ -97,6 +97,7 @@ mod declaration;
 mod execution;
 mod kind;
 mod modifiers;
+mod slot;
 
 mod operation;
 mod outcome;

@@ -8,7 +8,6 @@ use std::task::{Context as TaskContext, Poll};
 use futures_core::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sk_cereal::Value;
 
 use crate::context::Context;
 
@@ -33,6 +32,7 @@ pub use crate::operation::Operation;
 pub use crate::outcome::{BoxError, Failure};
 pub use crate::registry::NameError;
 pub use crate::retry::{Repeat, Retry};
+pub use crate::slot::{Given, Missing, Slot};
 pub use crate::{CallId, Context as CallContext};
 
 /// The type of a function that can only be named by its value.
@@ -111,43 +111,6 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Argument for T {}
 
 /// A type that may be an argument.
 pub struct Checked<T: Argument>(PhantomData<T>);
-
-/// A parameter that has no argument yet.
-#[derive(Debug, Clone, Copy)]
-pub struct Missing;
-
-/// The argument of a parameter.
-#[derive(Debug, Clone, Copy)]
-pub struct Given<T>(pub T);
-
-/// A parameter with or without its argument, for those who do not know which.
-pub trait Slot {
-    fn to_value(
-        &self,
-        parameter: &'static str,
-        function: &'static str,
-    ) -> Result<Option<Value>, ArgumentError>;
-}
-
-impl Slot for Missing {
-    fn to_value(&self, _: &'static str, _: &'static str) -> Result<Option<Value>, ArgumentError> {
-        Ok(None)
-    }
-}
-
-impl<T: Serialize> Slot for Given<T> {
-    fn to_value(
-        &self,
-        parameter: &'static str,
-        function: &'static str,
-    ) -> Result<Option<Value>, ArgumentError> {
-        Value::of(&self.0).map(Some).map_err(|error| ArgumentError::NotEncodable {
-            function,
-            parameter: parameter.to_owned(),
-            reason: error.to_string(),
-        })
-    }
-}
 
 /// A declared function with the arguments that were bound so far.
 pub fn bound_so_far(

@@ -9,7 +9,6 @@ use sk_cereal::Value;
 use super::Target;
 use crate::answer::Answer;
 use crate::argument_error::{ArgumentError, describe};
-use crate::bound::bounded;
 use crate::cancel::CancelFlag;
 use crate::declaration::{BoxFuture, Declaration, Input, Start};
 use crate::execution::Execution;
@@ -50,7 +49,7 @@ impl Ready {
     pub(super) fn work<R: Send + 'static>(self, take: Take<R>) -> Operation<Execution<R>> {
         let limit = self.plan.timeout();
         let function = self.target.name();
-        bounded(Execution::work(function, move |flag| self.run(flag, take)), limit)
+        Execution::work(function, move |flag| self.run(flag, take)).within(limit)
     }
 
     pub(super) fn future<R: Send + 'static>(
@@ -71,7 +70,7 @@ impl Ready {
             outcome.unwrap_or_else(Err).map_err(|failure| self.plan.name(failure))
         };
         let execution = Execution::future(function, flag, future);
-        bounded(if is_blocking { execution.onto_a_thread() } else { execution }, limit)
+        if is_blocking { execution.onto_a_thread() } else { execution }.within(limit)
     }
 }
 
