@@ -4,7 +4,7 @@ use std::any::{TypeId, type_name};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,7 +14,7 @@ use crate::callable::{Arguments, AsyncCallable, Callable};
 use crate::cancel::CancelFlag;
 use crate::context::Context;
 use crate::declaration::Declaration;
-use crate::execution::Execution;
+use crate::execution::{Ends, Execution};
 use crate::function::Function;
 use crate::image::Portable;
 use crate::kind::{FunctionKind, WrongKind};
@@ -201,7 +201,12 @@ impl<F: Portable> Direct<F> {
         Plan::new(self.name(), repeat, timeout, Modifiers::default())
     }
 
-    fn run<R, A>(self, arguments: A, flag: &CancelFlag) -> Result<R, Failure>
+    fn run<R, A>(
+        self,
+        arguments: A,
+        flag: &CancelFlag,
+        deadline: Option<Instant>,
+    ) -> Result<R, Failure>
     where
         F: Callable<A, Output = R>,
         R: Send + 'static,
@@ -209,7 +214,7 @@ impl<F: Portable> Direct<F> {
     {
         let plan = self.plan();
         let mut arguments = Some(arguments);
-        plan.run(&plan.context(flag.clone()), || {
+        plan.run(&plan.context(flag.clone(), deadline), || {
             let arguments = arguments.take();
             move || arguments.map(|arguments| self.function.call(arguments)).ok_or_else(taken)
         })
@@ -222,7 +227,8 @@ impl<F: Portable> Direct<F> {
         A: Arguments + Send + 'static,
     {
         let (plan, flag) = (self.plan(), CancelFlag::new());
-        let context = plan.context(flag.clone());
+        let ends = Ends::default();
+        let told = (flag.clone(), ends.clone());
         let mut arguments = Some(arguments);
         let future = async move {
             let make = || {
@@ -234,9 +240,10 @@ impl<F: Portable> Direct<F> {
                     }
                 }
             };
+            let context = plan.context(told.0, told.1.at());
             plan.run_async(&context, make).await
         };
-        let execution = Execution::future(self.name(), flag, future);
+        let execution = Execution::future(self.name(), flag, ends, future);
         let is_blocking = self.declaration.is_some_and(Declaration::has_blocking_calls);
         if is_blocking { execution.onto_a_thread() } else { execution }
     }
@@ -255,14 +262,14 @@ where
 {
     fn execute(&self, arguments: A) -> Result<R, Failure> {
         if self.declaration.is_some_and(|declaration| declaration.timeout().is_some()) {
-            return self.run(arguments, &CancelFlag::new());
+            return self.run(arguments, &CancelFlag::new(), None);
         }
         catch_panic(|| Context::enter_new(|| self.function.call(arguments)))
     }
 
     fn execution(&self, arguments: A) -> (Execution<R>, Option<Duration>) {
         let direct = *self;
-        let work = move |flag: &CancelFlag| direct.run(arguments, flag);
+        let work = move |flag: &CancelFlag, deadline| direct.run(arguments, flag, deadline);
         (Execution::work(self.name(), work), None)
     }
 }
@@ -313,11 +320,7 @@ where
             Run::Async(run) => Operation::new(run(arguments)),
             Run::Dynamic(_) => match self.filled(&arguments) {
                 Ok(function) => function.operation(),
-                Err(failure) => {
-                    let refused = std::future::ready(Err(failure));
-                    let execution = Execution::future(self.name(), CancelFlag::new(), refused);
-                    Operation::new(execution)
-                }
+                Err(failure) => Operation::new(Execution::refused(self.name(), failure)),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::any::{TypeId, type_name};
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use crate::callable::{Arguments, AsyncCallable, Callable};
 use crate::cancel::CancelFlag;
 use crate::context::Context;
 use crate::declaration::Declaration;
-use crate::execution::Execution;
+use crate::execution::{Ends, Execution};
 use crate::function::Function;
 use crate::image::Portable;
 use crate::modifiers::{Modifiers, Plan};
@@ -179,7 +179,7 @@ where
         if plan.timeout().is_some() {
             return self.operate_by(plan, take).wait();
         }
-        self.run(&plan, &CancelFlag::new(), take)
+        self.run(&plan, &CancelFlag::new(), None, take)
     }
 
     fn operate<T: Send + 'static>(mut self, take: Take<F::Output, T>) -> Operation<Execution<T>> {
@@ -209,16 +209,18 @@ where
     ) -> (Execution<T>, Option<Duration>) {
         let limit = plan.timeout();
         let name = self.name();
-        (Execution::work(name, move |flag| self.run(&plan, flag, take)), limit)
+        let work = move |flag: &CancelFlag, deadline| self.run(&plan, flag, deadline, take);
+        (Execution::work(name, work), limit)
     }
 
     fn run<T: Send + 'static>(
         self,
         plan: &Plan,
         flag: &CancelFlag,
+        deadline: Option<Instant>,
         take: Take<F::Output, T>,
     ) -> Result<T, Failure> {
-        let outcome = plan.run(&plan.context(flag.clone()), || {
+        let outcome = plan.run(&plan.context(flag.clone(), deadline), || {
             let (function, arguments) = (self.function.clone(), self.arguments.clone());
             move || take(function.call(arguments))
         });
@@ -270,7 +272,8 @@ where
         let name = self.name();
         let is_blocking = self.declaration.is_some_and(Declaration::has_blocking_calls);
         let flag = CancelFlag::new();
-        let context = plan.context(flag.clone());
+        let ends = Ends::default();
+        let told = (flag.clone(), ends.clone());
         let Bound { function, arguments, .. } = self;
         let future = async move {
             // It owns what it calls, so that the future need not be shared to be sent.
@@ -278,10 +281,12 @@ where
                 let called = function.call(arguments.clone());
                 async move { take(called.await) }
             };
+            // It begins with the first poll, and so does its limit.
+            let context = plan.context(told.0, told.1.at());
             let outcome = plan.run_async(&context, &mut make).await;
             and_dropped(&plan, outcome, make)
         };
-        let execution = Execution::future(name, flag, future);
+        let execution = Execution::future(name, flag, ends, future);
         if is_blocking { execution.onto_a_thread() } else { execution }.within(limit)
     }
 }

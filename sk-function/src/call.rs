@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sk_cereal::Value;
 
 use crate::argument_error::{ArgumentError, Reason, Short};
+use crate::callable::few;
 use crate::declaration::Declaration;
 use crate::function::Function;
 use crate::kind::FunctionKind;
@@ -44,6 +45,7 @@ use crate::slot::Slot;
 #[serde(deny_unknown_fields)]
 pub struct Call {
     func: String,
+    #[serde(deserialize_with = "few")]
     args: Vec<Value>,
     #[serde(deserialize_with = "each_once")]
     kwargs: BTreeMap<String, Value>,
@@ -352,7 +354,8 @@ impl<R: Send + 'static> Magic<R> {
     /// needs a layer above: the pools of sk-pool run such calls.
     pub fn execute(&self) -> Result<R, Failure> {
         let wrong = |error: CallError| Failure::error(&error).with_no_start();
-        let function = self.call().map_err(wrong)?.function().map_err(wrong)?;
+        let call = self.call().map_err(wrong)?;
+        let function = call.function().map_err(|error| wrong(error).with_function(call.func()))?;
         match &self.place {
             Place::Here => match function.kind() {
                 FunctionKind::Async => function.operation().wait(),
@@ -391,7 +394,11 @@ struct NotHere {
 
 impl fmt::Display for NotHere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a call for {:?} is run by a pool, not by the process that makes it", self.place)
+        write!(
+            f,
+            "a call for {:?} is run by a layer above, such as a pool, not by the process that makes it",
+            self.place
+        )
     }
 }
 

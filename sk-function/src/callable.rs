@@ -1,6 +1,11 @@
 //! What can be called with a tuple of arguments.
 
+use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::declaration::Declaration;
 
@@ -58,6 +63,38 @@ pub trait Arguments: sealed::Sealed {
     /// How many there are.
     const COUNT: usize;
 }
+
+/// Reads elements of which there can be no more than there are arguments: one more is an error
+/// before it takes memory.
+pub(crate) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MOST} arguments")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+            let mut few = Vec::new();
+            while let Some(element) = elements.next_element()? {
+                if few.len() == MOST {
+                    return Err(A::Error::invalid_length(MOST + 1, &self));
+                }
+                few.push(element);
+            }
+            Ok(few)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData))
+}
+
+/// Arguments at most.
+const MOST: usize = 12;
 
 mod sealed {
     pub trait Sealed {}

@@ -11,11 +11,14 @@
 
 use std::fmt;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cancel::CancelFlag;
-use crate::operation::{Blocking, Drive, Operation, Source, Unfinished, Until, unpark_this_thread};
+use crate::operation::{
+    Blocking, Drive, Operation, Source, Unfinished, Until, unpark_this_thread, while_waiting,
+};
 use crate::outcome::Failure;
 
 /// What waits for a call: the source of the operation that
@@ -24,6 +27,17 @@ use crate::outcome::Failure;
 pub struct Execution<T> {
     function: &'static str,
     state: State<T>,
+    ends: Ends,
+}
+
+/// When a call will be ended by a limit, once that is known.
+#[derive(Clone, Default)]
+pub(crate) struct Ends(Arc<OnceLock<Instant>>);
+
+impl Ends {
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.0.get().copied()
+    }
 }
 
 enum State<T> {
@@ -36,21 +50,33 @@ type Job<T> = Box<dyn FnOnce(&CancelFlag) -> Result<T, Failure> + Send>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
 
 impl<T: Send + 'static> Execution<T> {
-    /// Work that blocks, which is given the flag that cancels it.
+    /// Work that blocks, which is given the flag that cancels it and when it will be ended.
     pub(crate) fn work(
         function: &'static str,
-        work: impl FnOnce(&CancelFlag) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CancelFlag, Option<Instant>) -> Result<T, Failure> + Send + 'static,
     ) -> Self {
-        Execution { function, state: State::Work(Blocking::new(Box::new(work))) }
+        let ends = Ends::default();
+        let job = {
+            let ends = ends.clone();
+            move |flag: &CancelFlag| work(flag, ends.at())
+        };
+        Execution { function, state: State::Work(Blocking::new(Box::new(job))), ends }
     }
 
     /// A future, which is dropped when it is cancelled; then `flag` is set too.
     pub(crate) fn future(
         function: &'static str,
         flag: CancelFlag,
+        ends: Ends,
         future: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Self {
-        Execution { function, state: State::Future { future: Box::pin(future), flag } }
+        Execution { function, state: State::Future { future: Box::pin(future), flag }, ends }
+    }
+
+    /// A call that cannot be made.
+    pub(crate) fn refused(function: &'static str, failure: Failure) -> Self {
+        let refused = std::future::ready(Err(failure));
+        Execution::future(function, CancelFlag::new(), Ends::default(), refused)
     }
 
     /// The operation that waits for it, for so long at most.
@@ -98,7 +124,8 @@ fn drive<T>(
         if let Poll::Ready(outcome) = future.as_mut().poll(&mut cx) {
             return Some(outcome);
         }
-        if cancelled.as_mut().poll(&mut cx).is_ready() || !until.park() {
+        let is_over = cancelled.as_mut().poll(&mut cx).is_ready();
+        if is_over || !while_waiting(|| until.park()) {
             return None;
         }
     }
@@ -109,6 +136,11 @@ impl<T: Send + 'static> Source for Execution<T> {
     type Error = Failure;
     // `settle` takes a future to a thread.
     const DRIVE: Drive = Drive::Itself;
+
+    fn will_end_at(&mut self, at: Instant) {
+        // It is told once.
+        let _ = self.ends.0.set(at);
+    }
 
     fn begin(&mut self) {
         if let State::Work(work) = &mut self.state {

@@ -18,7 +18,7 @@ use sk_cereal::Value;
 
 use crate::argument_error::ArgumentError;
 use crate::call_id::CallId;
-use crate::callable::{Arguments, Callable};
+use crate::callable::{Arguments, Callable, few};
 use crate::cancel::CancelFlag;
 use crate::context::Context;
 use crate::declaration::{Declaration, Parameter};
@@ -80,6 +80,7 @@ pub struct Function {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Given {
     /// One for each parameter, as far as any was given.
+    #[serde(deserialize_with = "few")]
     arguments: Vec<Option<Value>>,
     modifiers: Modifiers,
     metadata: BTreeMap<String, Value>,
@@ -401,8 +402,14 @@ impl Function {
     /// Gives it this name, and runs it.
     ///
     /// # Errors
-    /// It cannot have the name, and then did not run; or as [`execute`](Function::execute).
+    /// It is async or gives many values, or an argument is missing or of another type, and then it
+    /// does not have the name; it cannot have the name, and then it did not run; or as
+    /// [`execute`](Function::execute).
     pub fn register_and_execute<R: Send + 'static>(self, name: &str) -> Result<R, Failure> {
+        self.clone().ready(FunctionKind::Sync)?;
+        if let Some(wrong) = self.wrong_type() {
+            return Err(self.refused(&wrong));
+        }
         let named = self.clone().register(name);
         named.map_err(|error| self.refused(&error))?;
         self.execute()
@@ -522,7 +529,7 @@ impl Function {
             let outcome = catch_panic(call).unwrap_or_else(Err).unwrap_or_else(Err);
             return outcome.map_err(|failure| ready.plan.name(failure));
         }
-        ready.run(&CancelFlag::new(), take)
+        ready.run(&CancelFlag::new(), None, take)
     }
 
     fn operate<R: Send + 'static>(self, take: Take<R>) -> Operation<Execution<R>> {
@@ -531,10 +538,7 @@ impl Function {
         let is_blocking = self.declaration().is_some_and(Declaration::has_blocking_calls);
         let kind = if kind == FunctionKind::Async { kind } else { FunctionKind::Sync };
         match self.ready(kind) {
-            Err(failure) => {
-                let refused = std::future::ready(Err(failure));
-                Operation::new(Execution::future(function, CancelFlag::new(), refused))
-            }
+            Err(failure) => Operation::new(Execution::refused(function, failure)),
             Ok(ready) if kind == FunctionKind::Sync => ready.work(take),
             Ok(ready) => ready.future(take, is_blocking),
         }
@@ -552,9 +556,7 @@ impl Function {
         let declared_timeout = self.declaration().and_then(Declaration::timeout);
         // A wrong argument is found when they are read. It does not become right by trying again.
         if self.given().modifiers.has_retry()
-            && let Some(declaration) = self.declaration()
-            && let Some(wrong) =
-                wrong_type(declaration, self.given().arguments.iter().map(Option::as_ref))
+            && let Some(wrong) = self.wrong_type()
         {
             return Err(self.refused(&wrong));
         }
@@ -565,6 +567,11 @@ impl Function {
         let values: Vec<Value> = given.arguments.into_iter().flatten().collect();
         let arguments = if values.is_empty() { Value::Null } else { Value::Seq(values) };
         Ok(Ready { target: self.target, arguments: Arc::new(arguments), plan, is_plain })
+    }
+
+    /// The first argument that is not what its parameter takes, where that is written down.
+    fn wrong_type(&self) -> Option<ArgumentError> {
+        wrong_type(self.declaration()?, self.given().arguments.iter().map(Option::as_ref))
     }
 
     /// Whether there is an argument for each parameter.

@@ -23,9 +23,11 @@
 //!    is 0, padding of the linker, or the distance from itself to a getter of this image. The
 //!    linker bounds it by the symbols `__start_…` and `__stop_…`, and it stays mapped, and unchanged
 //!    once the program is loaded.
-//! 2. A [`Portable`] value of size 0 may be made from nothing: a value of it was in the hands of
-//!    whoever shipped it, so there is one; it is `Copy`, so there may be another; it is `Send`, `Sync`
-//!    and `'static`, so any thread may have it at any time.
+//! 2. A [`Portable`] value of size 0 may be made from nothing. It is `Copy`, so there may be another; it
+//!    is `Send`, `Sync` and `'static`, so any thread may have it at any time. That there is one at all
+//!    is an assumption, which `Portable` states: in another process nobody has seen the value that
+//!    was shipped. Only fn items, closures without captures and types that the program itself
+//!    made callable get here.
 #![expect(unsafe_code, reason = "code is found through a section that the linker joins")]
 
 use std::any::{TypeId, type_name};
@@ -75,7 +77,9 @@ macro_rules! add_word {
 ///
 /// A closure that captures `Copy` values passes here and is refused where it is shipped, when the
 /// program is built. One that captures a zero-sized proof token which is `Copy`, `Send` and `Sync` is
-/// shipped with it: such a token does not prove anything about one process alone.
+/// shipped with it. So a type of no size that is `Copy`, `Send`, `Sync` and `'static` proves nothing: any
+/// process of the program can come to have one. A crate whose unsafe code relies on such a token must
+/// make it something else, `!Sync` for one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot go to another process: it captures something, and only code travels",
     label = "captures something that is not `Copy`, `Send`, `Sync` and `'static`",
@@ -271,6 +275,8 @@ pub struct Entry {
     signature: TypeId,
     name: fn() -> &'static str,
     arity: usize,
+    /// It can be made in a process that was not given it.
+    is_empty: bool,
     start: Start,
     declaration: Option<fn() -> &'static Declaration>,
 }
@@ -292,6 +298,7 @@ where
         signature: TypeId::of::<fn(A) -> F::Output>(),
         name: type_name::<F>,
         arity: A::COUNT,
+        is_empty: size_of::<F>() == 0,
         start: Start::Sync(run::<F, A>),
         declaration: None,
     }
@@ -317,6 +324,7 @@ fn declared_entry<D: Declared>() -> Entry {
         signature: TypeId::of::<fn(D)>(),
         name: type_name::<D>,
         arity: D::ARITY,
+        is_empty: true,
         start: D::START,
         declaration: Some(D::declaration),
     }
@@ -421,7 +429,8 @@ impl Table {
 
     fn collect() -> Table {
         let key = |entry: &Entry| (entry.function, entry.signature);
-        let mut entries: Vec<_> = getters().map(|getter| getter()).collect();
+        let entries = getters().map(|getter| getter());
+        let mut entries: Vec<_> = entries.filter(|entry| entry.is_empty).collect();
         entries.sort_unstable_by_key(key);
         entries.dedup_by_key(|entry| key(entry));
         let places = entries.iter().map(key).zip(0..).collect();

@@ -14,7 +14,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,15 +121,15 @@ impl Plan {
         self.asked.timeout
     }
 
-    /// The context of the whole call, which this flag cancels.
-    pub(crate) fn context(&self, flag: CancelFlag) -> Context {
+    /// The context of the whole call, which this flag cancels and which ends then.
+    pub(crate) fn context(&self, flag: CancelFlag, deadline: Option<Instant>) -> Context {
         let context = Context::new().with_cancel_flag(flag);
         let context = match self.asked.id {
             Some(id) => context.with_id(id),
             None => context,
         };
-        match self.asked.timeout {
-            Some(limit) => context.with_timeout(limit),
+        match deadline {
+            Some(deadline) => context.with_deadline(deadline),
             None => context,
         }
     }
@@ -169,7 +169,10 @@ impl Plan {
         let carried = {
             let has_started = Arc::clone(&has_started);
             move |_: &CancelFlag| {
-                has_started.store(true, Ordering::Relaxed);
+                // Who is told that it did not start has taken this first, and then it does not.
+                if has_started.swap(true, Ordering::Relaxed) {
+                    return Err(before_it_started());
+                }
                 context.enter(work)
             }
         };
@@ -183,8 +186,12 @@ impl Plan {
             flag.cancel();
             self.timed_out(limit)
         };
-        // Relaxed: it decides what is told, and orders nothing.
-        Err(if has_started.load(Ordering::Relaxed) { failure } else { failure.with_no_start() })
+        // Relaxed: one of two swaps comes first, whichever it is.
+        Err(if has_started.swap(true, Ordering::Relaxed) {
+            failure
+        } else {
+            failure.with_no_start()
+        })
     }
 
     /// Makes the call on whatever executor polls it; `make` makes the future of each attempt.

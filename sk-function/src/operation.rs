@@ -59,6 +59,7 @@ pub use source::{Drive, Source, Until};
 pub use threads::BlockingThreads;
 pub use unfinished::Unfinished;
 
+pub(crate) use threads::while_waiting;
 pub(crate) use waiter::unpark_this_thread;
 
 #[cfg(loom)]
@@ -232,6 +233,9 @@ impl<S: Source> Operation<S> {
         if self.stage == Stage::New {
             self.stage = Stage::Begun;
             self.limit.begin();
+            if let Some(at) = self.limit.at() {
+                self.source.will_end_at(at);
+            }
             self.source.begin();
         }
     }

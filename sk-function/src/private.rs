@@ -138,11 +138,12 @@ pub fn magic<R>(
 
 /// Gives a function its name at its first call.
 pub fn name_at_first_call(once: &Once, name: &str, declaration: &'static Declaration) {
-    once.call_once(|| {
-        if let Err(error) = Function::declared(declaration).register(name) {
-            tracing::warn!(%error, path = declaration.path(), "a function could not be named");
-        }
-    });
+    let mut refused = None;
+    once.call_once(|| refused = Function::declared(declaration).register(name).err());
+    // Not within: who listens may call the function.
+    if let Some(error) = refused {
+        tracing::warn!(%error, path = declaration.path(), "a function could not be named");
+    }
 }
 
 /// A stream whose items are told.

@@ -300,15 +300,21 @@ impl Registry {
         const NEAREST: usize = 3;
         /// How alike names are to be, from 0 to 1, for one to be told in place of the other.
         const ALIKE: f64 = 0.7;
+        /// Bytes of a name that is compared with others: who asks may be another process, and a
+        /// comparison takes the product of the lengths.
+        const LONGEST: usize = 64;
         let mut names: Vec<_> = self.read(domain).keys().cloned().collect();
         if domain != Domain::Global {
             names.extend(self.read(Domain::Global).keys().cloned());
         }
         let known = names.len();
-        let asked = name.get(..name.floor_char_boundary(NAME_LIMIT)).unwrap_or_default();
+        if name.len() > LONGEST {
+            return NameError::Unknown { name: name.to_owned(), nearest: Vec::new(), known };
+        }
         let mut nearest: Vec<_> = names
             .into_iter()
-            .map(|candidate| (likeness(asked, &candidate), candidate))
+            .filter(|candidate| candidate.len() <= LONGEST)
+            .map(|candidate| (likeness(name, &candidate), candidate))
             .filter(|(likeness, _)| *likeness >= ALIKE)
             .collect();
         nearest.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
@@ -400,9 +406,17 @@ pub(crate) fn find(domain: Domain, name: &str) -> Result<Function, NameError> {
     registry.find(domain, name).unwrap_or_else(|| Err(registry.unknown(domain, name)))
 }
 
-/// That nothing is declared with this name.
-pub(crate) fn no_declaration(name: &str) -> NameError {
-    Registry::get().unknown(Domain::External, name)
+/// The declared function that has this name, as another process says it.
+pub(crate) fn declared_as(name: &str) -> Result<Function, NameError> {
+    let registry = Registry::get();
+    let claimed = match registry.read(Domain::External).get(name).map(Named::claims) {
+        // A name that this program gave means nothing to others.
+        Some([]) | None => None,
+        Some(claims) => Some(only(claims)),
+    };
+    claimed
+        .or_else(|| registry.of_version(name))
+        .unwrap_or_else(|| Err(registry.unknown(Domain::External, name)))
 }
 
 /// The name by which another process finds a declared function.

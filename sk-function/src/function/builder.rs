@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Function, wrong_type};
+use super::Function;
 use crate::argument_error::ArgumentError;
 
 /// Gathers the arguments of a [`Function`] in any order, and checks them all when it is
@@ -51,6 +51,17 @@ impl FunctionBuilder {
         self
     }
 
+    /// With a word of the caller's own beside it; see [`Function::meta`].
+    pub fn meta<T: Serialize>(mut self, key: &str, value: T) -> Self {
+        match self.function.clone().meta(key, value) {
+            Ok(function) => self.function = function,
+            Err(error) => {
+                self.wrong.get_or_insert(error);
+            }
+        }
+        self
+    }
+
     fn add<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), ArgumentError> {
         let at = self.function.position(name)?;
         if self.given.contains(&at) {
@@ -73,12 +84,9 @@ impl FunctionBuilder {
             return Err(error);
         }
         self.function.check_count()?;
-        if let Some(declaration) = self.function.declaration()
-            && let Some(wrong) =
-                wrong_type(declaration, self.function.arguments().iter().map(Option::as_ref))
-        {
-            return Err(wrong);
+        match self.function.wrong_type() {
+            Some(wrong) => Err(wrong),
+            None => Ok(self.function),
         }
-        Ok(self.function)
     }
 }

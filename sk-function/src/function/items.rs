@@ -63,7 +63,7 @@ impl Ready {
         if self.plan.asks_for_more_than_an_id() {
             return Err(self.plan.name(Failure::error(&NotForMany).with_no_start()));
         }
-        let context = self.plan.context(CancelFlag::new());
+        let context = self.plan.context(CancelFlag::new(), None);
         Ok(Running { function: self.target.name(), context, items: PhantomData })
     }
 

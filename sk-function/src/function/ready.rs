@@ -3,6 +3,7 @@
 use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sk_cereal::Value;
 
@@ -11,7 +12,7 @@ use crate::answer::Answer;
 use crate::argument_error::{ArgumentError, describe};
 use crate::cancel::CancelFlag;
 use crate::declaration::{BoxFuture, Declaration, Input, Start};
-use crate::execution::Execution;
+use crate::execution::{Ends, Execution};
 use crate::kind::{FunctionKind, WrongKind};
 use crate::modifiers::Plan;
 use crate::operation::Operation;
@@ -36,9 +37,10 @@ impl Ready {
     pub(super) fn run<R: Send + 'static>(
         &self,
         flag: &CancelFlag,
+        deadline: Option<Instant>,
         take: Take<R>,
     ) -> Result<R, Failure> {
-        let context = self.plan.context(flag.clone());
+        let context = self.plan.context(flag.clone(), deadline);
         let outcome = self.plan.run(&context, || {
             let (target, arguments) = (self.target.clone(), Arc::clone(&self.arguments));
             move || call(&target, &arguments, take)
@@ -49,7 +51,8 @@ impl Ready {
     pub(super) fn work<R: Send + 'static>(self, take: Take<R>) -> Operation<Execution<R>> {
         let limit = self.plan.timeout();
         let function = self.target.name();
-        Execution::work(function, move |flag| self.run(flag, take)).within(limit)
+        let work = move |flag: &CancelFlag, deadline| self.run(flag, deadline, take);
+        Execution::work(function, work).within(limit)
     }
 
     pub(super) fn future<R: Send + 'static>(
@@ -60,16 +63,19 @@ impl Ready {
         let limit = self.plan.timeout();
         let function = self.target.name();
         let flag = CancelFlag::new();
-        let context = self.plan.context(flag.clone());
+        let ends = Ends::default();
+        let told = (flag.clone(), ends.clone());
         let future = async move {
             let make = || {
                 let started = start_async(&self.target, &self.arguments);
                 async move { take(started?.await) }
             };
+            // It begins with the first poll, and so does its limit.
+            let context = self.plan.context(told.0, told.1.at());
             let outcome = self.plan.run_async(&context, make).await;
             outcome.unwrap_or_else(Err).map_err(|failure| self.plan.name(failure))
         };
-        let execution = Execution::future(function, flag, future);
+        let execution = Execution::future(function, flag, ends, future);
         if is_blocking { execution.onto_a_thread() } else { execution }.within(limit)
     }
 }

@@ -11,7 +11,7 @@ use super::{Function, Given, Target};
 use crate::argument_error::ArgumentError;
 use crate::identity::BuildIdentity;
 use crate::image::{self, Reference};
-use crate::registry::{self, Domain};
+use crate::registry;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Function")]
@@ -40,8 +40,9 @@ impl Serialize for Function {
             },
             Target::Local(_) => {
                 return Err(S::Error::custom(format_args!(
-                    "{} captures something, so only this process can run it; send what it captures \
-                     as an argument, or declare a #[function] that takes it",
+                    "{} captures something, or is a pointer to a function, so only this process can run \
+                     it; name the function itself, send what it captures as an argument, or declare \
+                     a #[function] that takes it",
                     self.name()
                 )));
             }
@@ -55,12 +56,7 @@ impl<'de> Deserialize<'de> for Function {
         let wire = Wire::deserialize(deserializer)?;
         let target = match wire.target {
             WireTarget::Name(name) => {
-                let named = registry::find(Domain::External, &name).map_err(D::Error::custom)?;
-                match named.target {
-                    declared @ Target::Declared(_) => declared,
-                    // A name that this program gave means nothing to others.
-                    _ => return Err(D::Error::custom(registry::no_declaration(&name))),
-                }
+                registry::declared_as(&name).map_err(D::Error::custom)?.target
             }
             WireTarget::Place { build, reference } => {
                 let here = BuildIdentity::of_this_process().map_err(D::Error::custom)?;

@@ -232,10 +232,7 @@ impl<T, E: From<Unfinished>> Source for Carried<T, E> {
     }
 
     fn block(&mut self, until: Until<'_>) -> Option<Result<T, E>> {
-        match self.completion.try_take() {
-            None => threads::while_waiting(|| self.completion.block(until)),
-            outcome => outcome,
-        }
+        self.completion.block(until)
     }
 
     fn cancel(&mut self) {

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::source::{Drive, Source, Until};
+use super::threads::while_waiting;
 use super::unfinished::Unfinished;
 use super::waiter::Waiter;
 use crate::sync::{Mutex, MutexGuard, lock, thread};
@@ -148,7 +149,7 @@ impl<T, E: From<Unfinished>> Source for Completion<T, E> {
             if let Some(outcome) = self.try_take() {
                 return Some(outcome);
             }
-            if !until.park() {
+            if !while_waiting(|| until.park()) {
                 break;
             }
         }

@@ -77,6 +77,10 @@ pub trait Source {
     /// Starts the work. It is called once, before anything else; from here on a limit counts.
     fn begin(&mut self) {}
 
+    /// When it will be ended by a limit that is known already, for sources that tell the work of it.
+    /// Called before [`begin`](Source::begin), at most once.
+    fn will_end_at(&mut self, _at: Instant) {}
+
     /// The work goes to the background: sees to it that it goes on although nobody waits. Called
     /// after [`begin`](Source::begin), at most once, and only with [`Drive::Itself`].
     fn settle(&mut self) {}

@@ -15,6 +15,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -22,15 +23,17 @@ use std::time::Duration;
 use crate::outcome::discard;
 use crate::sync::process::{Condvar, Mutex, MutexGuard, lock};
 
-/// The threads that carry blocking work: how many there may be, and for how long an idle one is
+/// The threads that carry blocking work: how many may be at work, and for how long an idle one is
 /// kept.
 ///
 /// They are one set for the whole process, started when needed. They carry [`blocking`] work that is
 /// awaited, bounded or in the background, and operations in the background whose input has to be
 /// pulled. Work beyond the bound queues; its limit counts in the queue too.
 ///
-/// Work that waits for other work of the same set does not count against the bound meanwhile, so
-/// that waiting for one another never stops all of them.
+/// Work that waits for an operation of this crate ([`blocking`] work, a call, a
+/// [`completion`](crate::completion), an async function in the background) does not count against the
+/// bound meanwhile, so that waiting for one another never stops all of them. What waits in
+/// another way, such as for a channel, holds its thread.
 ///
 /// After a `fork` without `exec` the child has none of these threads, and work there that needs one
 /// never starts.
@@ -62,8 +65,9 @@ impl BlockingThreads {
         lock(&THREADS.state).settings
     }
 
-    /// How many threads there may be at once; 0 counts as 1. A lower bound than the number of
-    /// threads that run ends none of them before its time.
+    /// How many threads may be at work at once; 0 counts as 1. Those whose work waits for other work
+    /// are not counted, so that there may be more threads than that: one for each such wait. A lower
+    /// bound than the number of threads at work ends none of them before its time.
     pub fn at_most(mut self, threads: usize) -> Self {
         self.at_most = threads.max(1);
         self
@@ -80,12 +84,16 @@ impl BlockingThreads {
     pub fn set(self) {
         let mut state = lock(&THREADS.state);
         state.settings = self;
-        while state.needs_a_thread() && start(&mut state) {}
+        let mut failed = None;
+        while failed.is_none() && state.needs_a_thread() {
+            failed = start(&mut state);
+        }
         drop(state);
         THREADS.bell.notify_all();
+        tell(failed);
     }
 
-    /// How many threads there may be at once.
+    /// How many threads may be at work at once.
     pub fn bound(&self) -> usize {
         self.at_most
     }
@@ -160,7 +168,7 @@ thread_local! {
 }
 
 /// Runs `wait`, in which this thread does nothing but wait for work of the same set.
-pub(super) fn while_waiting<R>(wait: impl FnOnce() -> R) -> R {
+pub(crate) fn while_waiting<R>(wait: impl FnOnce() -> R) -> R {
     /// Counts the thread again when the wait ends, by a panic too.
     struct Counted;
     impl Drop for Counted {
@@ -199,9 +207,11 @@ pub(super) fn submit(job: Job) -> Ticket {
 /// and none can be started.
 fn find_a_thread(mut state: MutexGuard<'static, State>) -> Option<MutexGuard<'static, State>> {
     if state.needs_a_thread() {
-        if !start(&mut state) && state.running == 0 {
-            return Some(state);
-        }
+        let failed = start(&mut state);
+        let is_lost = failed.is_some() && state.running == 0;
+        drop(state);
+        tell(failed);
+        return is_lost.then(|| lock(&THREADS.state));
     } else if state.idle > 0 && state.may_begin() {
         drop(state);
         THREADS.bell.notify_one();
@@ -215,17 +225,21 @@ pub(super) fn withdraw(ticket: Ticket) {
     drop(withdrawn);
 }
 
-fn start(state: &mut State) -> bool {
-    match std::thread::Builder::new().name("sk-blocking".to_owned()).spawn(run) {
-        Ok(_) => {
-            // The new thread cannot look before the lock is released.
-            state.running += 1;
-            true
-        }
-        Err(error) => {
-            tracing::error!(%error, running = state.running, "a thread for blocking work cannot be started");
-            false
-        }
+/// Starts a thread, or says why it cannot.
+fn start(state: &mut State) -> Option<io::Error> {
+    let error = std::thread::Builder::new().name("sk-blocking".to_owned()).spawn(run).err();
+    if error.is_none() {
+        // The new thread cannot look before the lock is released.
+        state.running += 1;
+    }
+    error
+}
+
+/// Not under the lock: who listens may ask how many threads there are.
+fn tell(failed: Option<io::Error>) {
+    if let Some(error) = failed {
+        let running = BlockingThreads::running();
+        tracing::error!(%error, running, "a thread for blocking work cannot be started");
     }
 }
 
@@ -250,6 +264,8 @@ fn run() {
         (state, was_rung) = sleep(state);
         if !was_rung && !state.may_begin() {
             state.running -= 1;
+            // What thread-locals drop from here on is no job.
+            IS_KEPT.set(false);
             return;
         }
     }

@@ -668,3 +668,96 @@ fn a_name_does_not_keep_the_id_of_one_execution() {
     let (first, second) = (again(), again());
     assert!(first != id.bits() && second != id.bits() && first != second);
 }
+
+/// Rows: FUN-30, FUN-37
+#[test]
+fn an_async_function_in_the_background_takes_no_thread_from_what_it_awaits() {
+    #[function]
+    async fn outer() -> u32 {
+        let inner = sk_function::blocking(|_| Ok::<u32, Failure>(7));
+        inner.await.unwrap()
+    }
+    watched(|| {
+        let _threads = own_threads(1);
+        let all: Vec<_> = (0..3).map(|_| outer::bind().execute().background()).collect();
+        for running in all {
+            assert_eq!(running.wait(), Ok(7));
+        }
+        // One that waits for what another is to complete.
+        let (completer, completion) = sk_function::completion::<u32, Failure>();
+        let waits = sk_function::blocking(move |_| sk_function::Operation::new(completion).wait());
+        let waits = waits.background();
+        let gives = sk_function::blocking(move |_| {
+            completer.complete(Ok(3));
+            Ok::<(), Failure>(())
+        });
+        gives.background().wait().unwrap();
+        assert_eq!(waits.wait(), Ok(3));
+    });
+}
+
+/// Rows: FUN-37
+#[test]
+fn a_kept_thread_that_ends_may_wait_in_what_it_drops() {
+    struct Waits(mpsc::Sender<Result<u32, Failure>>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let inner = sk_function::blocking(|_| Ok::<u32, Failure>(7)).timeout(FAR);
+            let _ = self.0.send(inner.wait());
+        }
+    }
+    thread_local! {
+        static LEFT: std::cell::RefCell<Option<Waits>> = const { std::cell::RefCell::new(None) };
+    }
+    watched(|| {
+        let _threads = own_threads(2);
+        BlockingThreads::new().at_most(2).kept_for(Duration::ZERO).set();
+        let (tell, told) = mpsc::channel();
+        let leaves = sk_function::blocking(move |_| {
+            LEFT.set(Some(Waits(tell)));
+            Ok::<(), Failure>(())
+        });
+        leaves.background().wait().unwrap();
+        assert_eq!(told.recv().unwrap(), Ok(7));
+        eventually("the counts are right", || BlockingThreads::running() == 0);
+        assert_eq!(sk_function::blocking(|_| Ok::<u32, Failure>(8)).background().wait(), Ok(8));
+    });
+}
+
+/// Rows: FUN-29, FUN-46
+#[test]
+fn the_deadline_is_that_of_the_limit_however_it_was_written() {
+    fn left() -> Option<Duration> {
+        Context::current().unwrap().remaining()
+    }
+    #[function]
+    async fn left_later() -> Option<Duration> {
+        left()
+    }
+    watched(|| {
+        let _threads = shared_threads();
+        let limits = [
+            bind(left, ()).timeout(FAR).operation().wait(),
+            bind(left, ()).operation().timeout(FAR).wait(),
+            bind(left, ()).timeout(FAR).execute(),
+            left_later::bind().timeout(FAR).execute().wait(),
+            left_later::bind().execute().timeout(FAR).wait(),
+            left_later::function().timeout(FAR).operation().wait(),
+            left_later::function().operation().timeout(FAR).background().wait(),
+        ];
+        for (at, left) in limits.into_iter().enumerate() {
+            let left = left.unwrap().unwrap_or_else(|| panic!("no deadline in {at}"));
+            assert!(left <= FAR && left > FAR / 2, "{left:?} in {at}");
+        }
+        assert_eq!(bind(left, ()).operation().wait(), Ok(None));
+
+        // It counts from the begin, not from the making.
+        let limit = Duration::from_millis(400);
+        let made = left_later::bind().timeout(limit).execute();
+        let pause = Instant::now();
+        while pause.elapsed() < limit {
+            std::thread::park_timeout(limit);
+        }
+        assert!(made.wait().unwrap().unwrap() > Duration::ZERO);
+    });
+}

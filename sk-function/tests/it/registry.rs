@@ -325,3 +325,24 @@ fn a_name_that_says_a_version_is_the_declared_function_and_cannot_be_taken() {
     let error = Function::get("it.registry.versioned@99.0.0").unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
 }
+
+/// Rows: FUN-11
+#[test]
+fn what_cannot_run_does_not_take_a_name() {
+    let call = || tariff::function().arg("weight", 2).unwrap();
+    let failure = call().register_and_execute::<u64>("it.names.later").unwrap_err();
+    assert!(failure.to_string().contains("argument `zone`"), "{failure}");
+    let wrong = call().arg("zone", "x").unwrap();
+    let failure = wrong.register_and_execute::<u64>("it.names.later").unwrap_err();
+    assert!(failure.to_string().contains("`zone`") && !failure.has_started(), "{failure}");
+    let right = call().arg("zone", 1).unwrap();
+    assert_eq!(right.register_and_execute::<u64>("it.names.later"), Ok(21));
+}
+
+#[test]
+fn a_long_name_that_nobody_has_is_not_compared_with_others() {
+    let error = Function::get(&"it.names.tariff".repeat(100)).unwrap_err();
+    let NameError::Unknown { nearest, known, .. } = &error else { panic!("{error}") };
+    assert!(nearest.is_empty() && *known > 0);
+    assert!(error.to_string().len() < 600, "{error}");
+}
