@@ -423,13 +423,13 @@ fn more_arguments_than_there_can_be_are_refused_before_they_take_memory() {
     struct Many {
         func: String,
         args: Vec<Option<()>>,
-        kwargs: std::collections::BTreeMap<String, sk_cereal::Value>,
+        kwargs: BTreeMap<String, Value>,
     }
     let func = "it.function.many".to_owned();
-    let many = Many { func, args: vec![None; 1 << 20], kwargs: std::collections::BTreeMap::new() };
-    let bytes = sk_cereal::internal::to_vec(&many).unwrap();
+    let many = Many { func, args: vec![None; 1 << 20], kwargs: BTreeMap::new() };
+    let bytes = internal::to_vec(&many).unwrap();
     let used = allocation_counter::measure(|| {
-        let error = sk_cereal::internal::from_slice::<sk_function::Call>(&bytes).unwrap_err();
+        let error = internal::from_slice::<sk_function::Call>(&bytes).unwrap_err();
         assert!(!error.to_string().is_empty());
     });
     assert!(used.bytes_max < 1 << 20, "{} bytes", used.bytes_max);
@@ -440,7 +440,7 @@ fn more_arguments_than_there_can_be_are_refused_before_they_take_memory() {
 fn a_name_that_this_program_gave_is_not_taken_from_elsewhere() {
     Function::of(|n: u64| n + 1).register("it.function.given").unwrap();
     let json = r#"{"target":{"Name":"it.function.given"},"given":{"arguments":[],"modifiers":null,"metadata":{}}}"#;
-    let error = sk_cereal::Value::from_json(json).unwrap().to::<Function>().unwrap_err();
+    let error = Value::from_json(json).unwrap().to::<Function>().unwrap_err();
     assert!(error.to_string().contains("no function is named `it.function.given`"), "{error}");
 }
 
@@ -448,5 +448,5 @@ fn a_name_that_this_program_gave_is_not_taken_from_elsewhere() {
 #[test]
 fn a_builder_takes_metadata_too() {
     let function = Function::of(|| 1_u8).builder().meta("owner", "me").build().unwrap();
-    assert_eq!(function.metadata()["owner"], sk_cereal::Value::Text("me".to_owned()));
+    assert_eq!(function.metadata()["owner"], Value::Text("me".to_owned()));
 }
