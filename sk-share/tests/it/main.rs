@@ -1,1 +1,5 @@
-//! x
+//! Regions, the roster and waiting, within one process.
+
+mod region;
+mod roster;
+mod wait;
