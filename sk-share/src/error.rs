@@ -23,16 +23,39 @@ pub struct Error(Box<Reason>);
 #[derive(Debug)]
 pub(crate) enum Reason {
     /// A word holds what it cannot.
-    Damaged { what: &'static str, value: u64, limit: u64 },
+    Damaged {
+        what: &'static str,
+        value: u64,
+        limit: u64,
+    },
     /// An offset that is not within what is there, or not where such a word can lie.
-    Outside { what: &'static str, offset: u64, bytes: u64, length: u64 },
+    Outside {
+        what: &'static str,
+        offset: u64,
+        bytes: u64,
+        length: u64,
+    },
     /// More was asked for than there may be.
-    Limit { asked: u64, what: &'static str, limit: u64 },
+    Limit {
+        asked: u64,
+        what: &'static str,
+        limit: u64,
+    },
     /// A table has no free row.
-    Full { what: &'static str, limit: u64 },
+    Full {
+        what: &'static str,
+        limit: u64,
+    },
     /// What was opened is not what was expected.
-    Foreign { what: &'static str, found: u64, expected: u64 },
-    OtherRegion { found: RegionId, expected: RegionId },
+    Foreign {
+        what: &'static str,
+        found: u64,
+        expected: u64,
+    },
+    OtherRegion {
+        found: RegionId,
+        expected: RegionId,
+    },
     /// The handle was made by the process that this one is a copy of.
     Copied,
     /// The handle's membership was ended, or there never was one.
@@ -43,7 +66,11 @@ pub(crate) enum Reason {
     RobustInUse,
     /// The thread is ending, its agent was given back.
     ThreadEnds,
-    System { what: &'static str, value: u64, source: io::Error },
+    System {
+        what: &'static str,
+        value: u64,
+        source: io::Error,
+    },
 }
 
 impl Error {
@@ -78,14 +105,17 @@ impl Error {
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
             Reason::Limit { .. } | Reason::Full { .. } => true,
-            Reason::System { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::OutOfMemory
-                    | io::ErrorKind::StorageFull
-                    | io::ErrorKind::FileTooLarge
-                    | io::ErrorKind::QuotaExceeded
-            ) || rustix::io::Errno::from_io_error(source)
-                .is_some_and(|errno| [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].contains(&errno)),
+            Reason::System { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::OutOfMemory
+                        | io::ErrorKind::StorageFull
+                        | io::ErrorKind::FileTooLarge
+                        | io::ErrorKind::QuotaExceeded
+                ) || rustix::io::Errno::from_io_error(source).is_some_and(|errno| {
+                    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].contains(&errno)
+                })
+            }
             _ => false,
         }
     }
@@ -130,9 +160,9 @@ impl fmt::Display for Error {
             }
             Reason::NotMember => f.write_str("this process is not a member of a roster"),
             Reason::OtherRoster => f.write_str("this thread is an agent of another roster"),
-            Reason::RobustInUse => {
-                f.write_str("this thread holds a robust mutex of the C library, so it cannot be an agent")
-            }
+            Reason::RobustInUse => f.write_str(
+                "this thread holds a robust mutex of the C library, so it cannot be an agent",
+            ),
             Reason::ThreadEnds => f.write_str("this thread is ending and is no agent any more"),
             Reason::System { what, value, source } => write!(f, "{what} ({value}): {source}"),
         }

@@ -74,8 +74,10 @@ mod tests {
                 let words: Vec<AtomicU64> = (0..6).map(|_| AtomicU64::new(u64::MAX)).collect();
                 let from: Vec<u8> = (1..).take(length).collect();
                 write(&words, skip, &from);
-                let all: Vec<u8> =
-                    words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+                let all: Vec<u8> = words
+                    .iter()
+                    .flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes())
+                    .collect();
                 assert_eq!(all[skip..skip + length], from);
                 assert!(all[..skip].iter().chain(&all[skip + length..]).all(|byte| *byte == 0xff));
                 let mut to = vec![0; length];

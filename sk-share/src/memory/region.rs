@@ -166,9 +166,8 @@ impl Region {
     /// It is something else ([`is_foreign`](Error::is_foreign)), its header is damaged, or the process
     /// has not that much address space left.
     pub fn open(file: OwnedFd, kind: Kind, id: Option<RegionId>) -> Result<Region, Error> {
-        let foreign = |what, found: u64, expected: u64| {
-            Error::new(Reason::Foreign { what, found, expected })
-        };
+        let foreign =
+            |what, found: u64, expected: u64| Error::new(Reason::Foreign { what, found, expected });
         let size = sys::size_of_file(file.as_fd())
             .map_err(|error| Error::system("cannot ask a descriptor for its size", 0, error))?;
         let first = first_length();

@@ -15,8 +15,8 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Orderi
 use crate::sys::{self, Scope};
 
 pub use agent::Agent;
-pub use member::Member;
 pub(super) use agent::is_this_thread_an_agent;
+pub use member::Member;
 
 use member::Table;
 
@@ -236,7 +236,10 @@ impl Roster {
     /// The member that an agent is a thread of, as long as it lives.
     pub fn member_of(&self, agent: Agent) -> Option<Member> {
         let slot = agent::Slot::of(&self.shared().region, agent).ok()?;
-        slot.member().filter(|_| slot.is_living_as(agent))
+        let (row, generation) = slot.row_and_generation();
+        let member = self.shared().table().ok()?.living(row, self.me().row())?;
+        let is_same = member.generation() & agent::GENERATION == generation;
+        (is_same && slot.is_living_as(agent)).then_some(member)
     }
 
     /// How many deaths of members this process has noticed. Ask before you look at anything that
@@ -318,22 +321,30 @@ impl Shared {
         self.table().is_ok_and(|table| table.awake() <= self.processors)
     }
 
-    /// The word that the kernel marks when the agent's thread ends, and its value if that is now alive.
-    pub(super) fn word_of(&self, agent: Agent) -> Result<Option<(&AtomicU32, u32)>, Error> {
+    /// The words that the kernel marks when the agent's thread ends or becomes another program, with
+    /// their values, if it lives.
+    pub(super) fn words_of(&self, agent: Agent) -> Result<Option<[(&AtomicU32, u32); 2]>, Error> {
         let slot = agent::Slot::of(&self.region, agent)?;
-        Ok(slot.living_word(agent).map(|value| (slot.word(), value)))
+        // Before the word, so that a mark that comes behind this look has another value.
+        let successor = slot.successor().load(Ordering::Acquire);
+        let Some(word) = slot.living_word(agent) else { return Ok(None) };
+        Ok(Some([(slot.word(), word), (slot.successor(), successor)]))
     }
 
     /// Passes the notice of an agent's death on: the kernel wakes one of those who wait for it.
     pub(super) fn pass_on(&self, agent: Agent) {
         if let Ok(slot) = agent::Slot::of(&self.region, agent) {
             sys::wake(slot.word(), u32::MAX, Scope::Shared);
+            sys::wake(slot.successor(), u32::MAX, Scope::Shared);
         }
     }
 }
 
 impl fmt::Debug for Roster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Roster").field("id", &self.id()).field("me", &self.me()).finish_non_exhaustive()
+        f.debug_struct("Roster")
+            .field("id", &self.id())
+            .field("me", &self.me())
+            .finish_non_exhaustive()
     }
 }

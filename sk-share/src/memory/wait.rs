@@ -100,14 +100,14 @@ impl Roster {
             }
             let word = WaitOn::new(wait.word, wait.expected, Scope::Shared);
             let deaths = WaitOn::new(&shared.deaths, wait.deaths.0, Scope::Private);
-            let owner = wait.owner.map(|owner| shared.word_of(owner)).transpose()?.flatten();
-            let slept = match owner {
-                Some((of_owner, value)) => {
-                    let owner = WaitOn::new(of_owner, value, Scope::Shared);
-                    sys::wait_any::<3>(&[word, deaths, owner], until)
+            let slept = match wait.owner {
+                Some(owner) => {
+                    // If it died a moment ago, the next look says so.
+                    let Some(of_owner) = shared.words_of(owner)? else { continue };
+                    let [ends, becomes] =
+                        of_owner.map(|(word, value)| WaitOn::new(word, value, Scope::Shared));
+                    sys::wait_any::<4>(&[word, deaths, ends, becomes], until)
                 }
-                // It died a moment ago; the next look says so.
-                None if wait.owner.is_some() => continue,
                 None => sys::wait_any::<2>(&[word, deaths], until),
             };
             match slept.map_err(|error| Error::system("the kernel refused to wait", 0, error))? {
@@ -130,7 +130,7 @@ impl Roster {
             return Ok(Some(Woken::Changed));
         }
         if let Some(owner) = wait.owner
-            && shared.word_of(owner)?.is_none()
+            && shared.words_of(owner)?.is_none()
         {
             // The kernel woke one of those who wait for it, and this may be the one.
             shared.pass_on(owner);

@@ -8,7 +8,8 @@ mod robust;
 mod thread;
 
 pub(crate) use file::{
-    allocate, file_size_limit, inherited, is_sealed_against_shrinking, random, seal_shrinking, size_of_file, unnamed_memory,
+    allocate, file_size_limit, inherited, is_sealed_against_shrinking, random, seal_shrinking,
+    size_of_file, unnamed_memory,
 };
 pub(crate) use fork::incarnation;
 pub(crate) use futex::{Scope, Slept, WaitOn, monotonic, wait_any, wake};

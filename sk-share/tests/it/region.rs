@@ -23,7 +23,8 @@ fn what_one_handle_writes_another_reads() {
     here.grow(1 << 16).unwrap();
     let there = Region::open(again(&here), KIND, Some(here.id())).unwrap();
     assert_eq!((there.id(), there.limit()), (here.id(), 1 << 20));
-    for (offset, length) in [(4096, 0), (4096, 1), (4097, 6), (4101, 11), (5000, 4099), (4103, 16)] {
+    for (offset, length) in [(4096, 0), (4096, 1), (4097, 6), (4101, 11), (5000, 4099), (4103, 16)]
+    {
         let bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
         here.write(offset, &bytes).unwrap();
         let mut read = vec![0; length];
@@ -53,10 +54,7 @@ fn the_limit_holds_to_the_byte_and_loses_nothing() {
     region.write(8000, b"kept").unwrap();
     let error = region.grow(3 * 4096 + 1).unwrap_err();
     assert!(error.is_limit());
-    assert_eq!(
-        error.to_string(),
-        "cannot grow to 12289 bytes: the region's own limit is 12288"
-    );
+    assert_eq!(error.to_string(), "cannot grow to 12289 bytes: the region's own limit is 12288");
     assert!(region.grow(u64::MAX).unwrap_err().is_limit());
     let mut kept = [0; 4];
     region.read(8000, &mut kept).unwrap();
@@ -91,7 +89,8 @@ fn what_is_no_region_or_another_one_is_refused_by_name() {
     let null = || OwnedFd::from(File::open("/dev/null").unwrap());
     assert!(Region::open(null(), KIND, None).unwrap_err().is_foreign());
     // A file of the right size that may shrink.
-    let mut file = File::from(rustix::fs::memfd_create("t", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+    let mut file =
+        File::from(rustix::fs::memfd_create("t", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
     file.write_all(&[0; 8192]).unwrap();
     let error = Region::open(file.into(), KIND, None).unwrap_err();
     assert!(error.to_string().contains("seal"), "{error}");

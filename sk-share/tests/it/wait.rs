@@ -46,7 +46,8 @@ fn each_of_two_takes_its_turn() {
                         if seen % 2 == me {
                             break;
                         }
-                        let wait = Wait { word, expected: seen, deaths, owner: None, deadline: None };
+                        let wait =
+                            Wait { word, expected: seen, deaths, owner: None, deadline: None };
                         roster.wait(&wait).unwrap();
                     }
                     word.fetch_add(1, Ordering::Release);

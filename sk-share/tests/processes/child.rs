@@ -41,6 +41,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "leaver" => leaver(&program),
         "forker" => forker(&program),
         "pairs" => pairs(&program),
+        "executor" => executor(&program, &argument),
         "limited" => limited(&program),
         other => Err(format!("no role {other}").into()),
     })
@@ -153,9 +154,7 @@ fn agent(program: &Program) -> Tried<()> {
     for turn in 0..3_u32 {
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                let agent = program.roster.agent().unwrap();
-                let bits = u64::from(agent.generation()) << 32 | u64::from(agent.slot());
-                program.value(0).store(bits, Ordering::Release);
+                write_agent(program).unwrap();
                 program.add(At::Round);
                 program.until(At::Go, turn + 1).unwrap();
                 if turn == 2 {
@@ -176,9 +175,7 @@ fn waiter(program: &Program) -> Tried<()> {
     program.add(At::Ready);
     for turn in 1..=3 {
         program.until(At::Round, turn)?;
-        let bits = program.value(0).load(Ordering::Acquire);
-        let agent = Agent::from_parts(u16::try_from(bits & 0xffff)?, u32::try_from(bits >> 32)?)
-            .ok_or("no agent")?;
+        let agent = read_agent(program)?;
         let deaths = program.roster.deaths();
         let word = program.word(At::Never);
         let wait = Wait { word, expected: 0, deaths, owner: Some(agent), deadline: None };
@@ -217,7 +214,8 @@ fn forker(program: &Program) -> Tried<()> {
     let pid = super::fork();
     if pid == 0 {
         let is_right = (|| -> Tried<bool> {
-            let copied = |error: Option<sk_share::Error>| error.is_some_and(|error| error.is_copied());
+            let copied =
+                |error: Option<sk_share::Error>| error.is_some_and(|error| error.is_copied());
             let refused = copied(program.roster.members().err())
                 && copied(program.roster.agent().err())
                 && copied(program.roster.is_dead(agent).err())
@@ -306,14 +304,15 @@ fn nothing_left() -> Tried<()> {
 /// Limits of this process are met as errors, and what was there stays usable.
 fn limited(program: &Program) -> Tried<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let with = |resource, limit: u64, test: &dyn Fn() -> Option<sk_share::Error>| -> Tried<String> {
-        let before = getrlimit(resource);
-        setrlimit(resource, Rlimit { current: Some(limit), ..before })?;
-        let error = test();
-        setrlimit(resource, before)?;
-        let error = error.ok_or("no error")?;
-        if error.is_limit() { Ok(error.to_string()) } else { Err(error.into()) }
-    };
+    let with =
+        |resource, limit: u64, test: &dyn Fn() -> Option<sk_share::Error>| -> Tried<String> {
+            let before = getrlimit(resource);
+            setrlimit(resource, Rlimit { current: Some(limit), ..before })?;
+            let error = test();
+            setrlimit(resource, before)?;
+            let error = error.ok_or("no error")?;
+            if error.is_limit() { Ok(error.to_string()) } else { Err(error.into()) }
+        };
     let board = &program.board;
     board.write(5000, b"kept")?;
     let error = with(Resource::Fsize, 1 << 20, &|| board.grow(2 << 20).err())?;
@@ -328,4 +327,31 @@ fn limited(program: &Program) -> Tried<()> {
         return Err("something was lost".into());
     }
     Ok(())
+}
+
+fn write_agent(program: &Program) -> Tried<()> {
+    let agent = program.roster.agent()?;
+    let bits = u64::from(agent.generation()) << 32 | u64::from(agent.slot());
+    program.value(0).store(bits, Ordering::Release);
+    Ok(())
+}
+
+pub(crate) fn read_agent(program: &Program) -> Tried<Agent> {
+    let bits = program.value(0).load(Ordering::Acquire);
+    let agent = Agent::from_parts(u16::try_from(bits & 0xffff)?, u32::try_from(bits >> 32)?);
+    Ok(agent.ok_or("no agent")?)
+}
+
+/// One of its threads is an agent and calls exec.
+fn executor(program: &Program, thread: &str) -> Tried<()> {
+    let execute = || -> Tried<()> {
+        write_agent(program)?;
+        program.add(At::Ready);
+        program.until(At::Go, 1)?;
+        Err(Command::new("/proc/self/exe").env(CHILD, "stay").exec().into())
+    };
+    match thread {
+        "first" => execute(),
+        _ => std::thread::scope(|scope| scope.spawn(execute).join()).map_err(|_| "it panicked")?,
+    }
 }

@@ -36,8 +36,12 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || test().map_err(failed)));
     };
     add("kills_in_a_loop_are_all_noticed", kills_in_a_loop_are_all_noticed);
-    add("a_waiter_that_was_woken_and_killed_is_replaced", a_waiter_that_was_woken_and_killed_is_replaced);
+    add(
+        "a_waiter_that_was_woken_and_killed_is_replaced",
+        a_waiter_that_was_woken_and_killed_is_replaced,
+    );
     add("all_who_wait_for_a_thread_hear_of_its_end", all_who_wait_for_a_thread_hear_of_its_end);
+    add("an_agent_that_calls_exec_is_dead", an_agent_that_calls_exec_is_dead);
     add("a_stopped_process_is_not_dead", a_stopped_process_is_not_dead);
     add("a_forked_copy_is_no_member", a_forked_copy_is_no_member);
     add("members_beyond_one_wait_are_watched_too", members_beyond_one_wait_are_watched_too);
@@ -45,8 +49,14 @@ fn main() -> ExitCode {
     add("nothing_is_left_of_a_roster", nothing_is_left_of_a_roster);
     if cfg!(feature = "faults") {
         add("death_at_any_step_of_joining_loses_no_row", death_at_any_step_of_joining_loses_no_row);
-        add("death_at_any_step_of_an_agent_loses_no_slot", death_at_any_step_of_an_agent_loses_no_slot);
-        add("death_at_any_step_of_growing_loses_nothing", death_at_any_step_of_growing_loses_nothing);
+        add(
+            "death_at_any_step_of_an_agent_loses_no_slot",
+            death_at_any_step_of_an_agent_loses_no_slot,
+        );
+        add(
+            "death_at_any_step_of_growing_loses_nothing",
+            death_at_any_step_of_growing_loses_nothing,
+        );
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -124,7 +134,7 @@ fn kills_in_a_loop_are_all_noticed() -> Tried<()> {
     let observers = observers.collect::<Tried<Vec<Kid>>>()?;
     program.until(At::Ready, 2)?;
     program.word(At::Turn).store(2, Ordering::Release);
-    let mut times = Vec::new();
+    let (mut times, mut single) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let starting = match round % 4 {
             0 if cfg!(feature = "faults") => {
@@ -141,9 +151,16 @@ fn kills_in_a_loop_are_all_noticed() -> Tried<()> {
         }
         let begin = Instant::now();
         one.kill();
-        two.kill();
-        program.until_dead(&[first, second])?;
-        times.push(begin.elapsed());
+        if round % 3 == 0 {
+            program.until_dead(&[first])?;
+            single.push(begin.elapsed());
+            two.kill();
+            program.until_dead(&[second])?;
+        } else {
+            two.kill();
+            program.until_dead(&[first, second])?;
+            times.push(begin.elapsed());
+        }
         program.until(At::Done, 2 * round)?;
         assert_eq!(program.get(At::Failed), 0, "round {round}");
         drop((one, two, starting));
@@ -152,14 +169,15 @@ fn kills_in_a_loop_are_all_noticed() -> Tried<()> {
     }
     assert_eq!(program.roster.members()?.len(), 3);
     drop(observers);
-    times.sort();
-    let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) else {
-        return Ok(());
-    };
-    println!(
-        "{} killed with {resident} MiB: both noticed after {median:.0?}, at most {longest:.0?}",
-        2 * rounds
-    );
+    for (what, mut times) in [("one", single), ("two at once", times)] {
+        times.sort();
+        if let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) {
+            println!(
+                "{what}, {resident} MiB: noticed after {median:.0?}, at most {longest:.0?}, of {}",
+                times.len()
+            );
+        }
+    }
     Ok(())
 }
 
@@ -199,6 +217,34 @@ fn all_who_wait_for_a_thread_hear_of_its_end() -> Tried<()> {
         assert_eq!(program.get(At::Failed), 0);
     }
     drop((agent, waiters));
+    Ok(())
+}
+
+/// From the first thread and from another one, whose number is another one after exec.
+fn an_agent_that_calls_exec_is_dead() -> Tried<()> {
+    for thread in ["first", "second"] {
+        let program = Program::new()?;
+        let kid = program.spawn_with("executor", thread, None)?;
+        program.until(At::Ready, 1)?;
+        let owner = child::read_agent(&program)?;
+        let begin = Instant::now();
+        program.add(At::Go);
+        loop {
+            let deaths = program.roster.deaths();
+            if program.roster.is_dead(owner)? {
+                break;
+            }
+            let deadline = Some(begin + Duration::from_secs(3));
+            let word = program.word(At::Never);
+            let wait = Wait { word, expected: 0, deaths, owner: Some(owner), deadline };
+            if program.roster.wait(&wait)? == Woken::TimedOut {
+                return Err(format!("the {thread} thread is not noticed").into());
+            }
+        }
+        assert_eq!(program.roster.member_of(owner), None);
+        kid.kill();
+        kid.was_killed()?;
+    }
     Ok(())
 }
 

@@ -1,8 +1,12 @@
 //! Agents: threads that hold things.
 //!
-//! A slot is { `word` u32, `generation` u32, `member` u32: row, `member generation` u32 }. The thread's own
-//! robust list holds its word and nothing else, in place of the list of the C library, which is put
+//! A slot is { `word` u32, `generation` u32, `successor` u32, `member` u32 }. The thread's own robust list
+//! holds `word` and `successor` and nothing else, in place of the list of the C library, which is put
 //! back when the thread ends in order.
+//!
+//! `successor` is for a thread that calls `exec` and is not the first of its process: the kernel gives it
+//! the number of the first thread before it walks the list, and then takes `word` for another
+//! thread's. So `successor` holds that number, and is marked in this case and in no other.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,6 +20,10 @@ use crate::sys::{self, RobustList, Scope};
 
 pub(super) const MOST: usize = 8192;
 pub(super) const SLOT_BYTES: u64 = 16;
+
+/// Of the word `member`: the row is above.
+const GENERATION_BITS: u32 = 23;
+pub(super) const GENERATION: u32 = (1 << GENERATION_BITS) - 1;
 
 /// A thread that is or was an agent: its slot and its generation there. Small, and only a name: it can be
 /// written into shared memory and asked after from any process, however dead.
@@ -125,14 +133,15 @@ fn take(shared: &Arc<Shared>) -> Result<Held, Error> {
         .map_err(|error| Error::system("cannot register a robust list", 0, error))?
         .ok_or_else(|| Error::new(Reason::RobustInUse))?;
     let thread = sys::thread_id() & THREAD;
+    let first_thread = sys::process_id() & THREAD;
     // Processes begin at different places, so that they seldom want the same slot.
     for number in (0..MOST).map(|step| (me.row() * 16 + step) % MOST) {
         let slot = Slot::at(&shared.region, number)?;
         let seen = slot.word().load(Ordering::Relaxed);
-        if seen & THREAD != 0 {
+        if seen & THREAD != 0 && !slot.has_successor() {
             continue;
         }
-        if !list.aim(usize::try_from(Slot::offset(number)).unwrap_or(usize::MAX), 1) {
+        if !list.aim(usize::try_from(Slot::offset(number)).unwrap_or(usize::MAX), 2) {
             return Err(slot.damaged());
         }
         fault::point("agent.aimed");
@@ -152,6 +161,11 @@ fn take(shared: &Arc<Shared>) -> Result<Held, Error> {
         slot.generation().store(generation, Ordering::Relaxed);
         fault::point("agent.generation");
         slot.set_member(me);
+        slot.successor().store(0, Ordering::Relaxed);
+        if thread != first_thread {
+            list.link(1);
+            slot.successor().store(first_thread | WAITERS, Ordering::Relaxed);
+        }
         // (B1) with the load in `living_word`: who sees it alive sees its generation.
         slot.word().store(thread | WAITERS, Ordering::Release);
         fault::point("agent.living");
@@ -178,6 +192,7 @@ impl Drop for Held {
         slot.word().store(0, Ordering::Release);
         fault::point("agent.given");
         sys::wake(slot.word(), u32::MAX, Scope::Shared);
+        self.list.unlink(1);
         self.list.unlink(0);
         fault::point("agent.unlinked");
         self.list.end();
@@ -227,16 +242,29 @@ impl<'r> Slot<'r> {
         generation
     }
 
-    fn set_member(&self, of: Member) {
-        let [_, _, row, generation] = self.words;
-        row.store(u32::from(u16::try_from(of.row()).unwrap_or(u16::MAX)), Ordering::Relaxed);
-        generation.store(of.generation(), Ordering::Relaxed);
+    /// The word that is marked when the thread calls `exec`, where that is not [`word`](Self::word).
+    pub(super) fn successor(&self) -> &'r AtomicU32 {
+        let [_, _, successor, _] = self.words;
+        successor
     }
 
-    pub(super) fn member(&self) -> Option<Member> {
-        let [_, _, row, generation] = self.words;
-        let row = u64::from(row.load(Ordering::Relaxed));
-        Member::from_bits(u64::from(generation.load(Ordering::Relaxed)) << 32 | row)
+    /// Whether the thread has become another program.
+    fn has_successor(&self) -> bool {
+        self.successor().load(Ordering::Relaxed) & OWNER_DIED != 0
+    }
+
+    fn set_member(&self, of: Member) {
+        let [_, _, _, member] = self.words;
+        let row = u32::from(u16::try_from(of.row()).unwrap_or(u16::MAX));
+        member.store(row << GENERATION_BITS | of.generation() & GENERATION, Ordering::Relaxed);
+    }
+
+    /// The row, and as much of the generation there as fits beside it.
+    pub(super) fn row_and_generation(&self) -> (usize, u32) {
+        let [_, _, _, member] = self.words;
+        let member = member.load(Ordering::Relaxed);
+        let row = usize::try_from(member >> GENERATION_BITS).unwrap_or(usize::MAX);
+        (row, member & GENERATION)
     }
 
     pub(super) fn is_living_as(&self, agent: Agent) -> bool {
@@ -248,6 +276,7 @@ impl<'r> Slot<'r> {
         // (B1) with the store in `take`: the generation is not older than the word.
         let word = self.word().load(Ordering::Acquire);
         let generation = self.generation().load(Ordering::Relaxed);
-        (is_living(word) && generation == agent.generation).then_some(word)
+        let lives = is_living(word) && !self.has_successor() && generation == agent.generation;
+        lives.then_some(word)
     }
 }

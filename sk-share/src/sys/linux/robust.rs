@@ -91,8 +91,13 @@ impl RobustList {
             nodes: [const { Node { next: AtomicUsize::new(0) } }; RobustList::MOST],
         });
         let list = NonNull::from(Box::leak(list));
-        let robust =
-            RobustList { list, previous: previous.expose_provenance(), words, incarnation, thread: PhantomData };
+        let robust = RobustList {
+            list,
+            previous: previous.expose_provenance(),
+            words,
+            incarnation,
+            thread: PhantomData,
+        };
         let head = robust.head();
         head.first.store(robust.end_mark(), Ordering::Relaxed);
         robust.step();
@@ -111,7 +116,8 @@ impl RobustList {
             return false;
         };
         let Some(node) = self.list().nodes.first() else { return false };
-        if count > RobustList::MOST || self.head().first.load(Ordering::Relaxed) != self.end_mark() {
+        if count > RobustList::MOST || self.head().first.load(Ordering::Relaxed) != self.end_mark()
+        {
             return false;
         }
         let distance = ptr::from_ref(first).addr().wrapping_sub(ptr::from_ref(node).addr());
@@ -158,9 +164,9 @@ impl RobustList {
                 place.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
                 break;
             }
-            let Some(follower) = self.list().nodes.iter().find(|node| {
-                ptr::from_ref::<Node>(node).addr() == next
-            }) else {
+            let Some(follower) =
+                self.list().nodes.iter().find(|node| ptr::from_ref::<Node>(node).addr() == next)
+            else {
                 break;
             };
             place = &follower.next;
