@@ -150,7 +150,7 @@ fn threads_that_grow_at_once_all_have_what_they_asked_for() {
             let region = &region;
             scope.spawn(move || {
                 for step in 1..=16 {
-                    let to = step * thread << 20;
+                    let to = (step * thread) << 20;
                     assert!(region.grow(to).unwrap() >= to);
                     region.word64(to - 8).unwrap().fetch_add(1, Ordering::Relaxed);
                 }

@@ -1,12 +1,6 @@
 //! The table of members and the rows of their life words.
 //!
-//! | offset | what |
-//! |---|---|
-//! | 128 | `joined` u32, a futex: counted up by who joins |
-//! | 192 | `awake` u32: threads of the program that are agents and not asleep |
-//! | 4,096 | 512 members of 64 bytes: `pid` u32, `awake` u32 |
-//! | 36,864 | 8,192 agents of 16 bytes |
-//! | 167,936 | 512 rows of one page, as many as were ever used: 512 entries { `word` u32, `generation` u32 } |
+//! Their offsets are in section 3 of PROTOCOL.md.
 
 use std::fmt;
 
