@@ -15,4 +15,6 @@ pub(crate) use fork::incarnation;
 pub(crate) use futex::{Scope, Slept, WaitOn, monotonic, wait_any, wake};
 pub(crate) use mapping::{Mapping, page_bytes};
 pub(crate) use robust::RobustList;
-pub(crate) use thread::{block_signals, kill_this_process, process_id, thread_id};
+#[cfg(feature = "faults")]
+pub(crate) use thread::kill_this_process;
+pub(crate) use thread::{block_signals, process_id, thread_id};
