@@ -386,6 +386,11 @@ impl Region {
         Some(word.load(Ordering::Relaxed)).filter(|reason| *reason != 0)
     }
 
+    /// As [`length`](Self::length), as far as it was seen and found true.
+    pub(crate) fn known_length(&self) -> u64 {
+        self.inner.length.load(Ordering::Acquire)
+    }
+
     /// What holds the words in place for the kernel.
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
         &self.inner.map

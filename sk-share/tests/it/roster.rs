@@ -2,7 +2,15 @@
 
 use std::sync::mpsc::channel;
 
-use sk_share::memory::{Agent, Member, Roster};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use sk_share::memory::{Agent, Kind, Member, Region, Roster, Wait, Woken};
+
+/// Where the rows of life words begin, and how long one is.
+const ROWS: u64 = 167_936;
+const ROW: u64 = 4096;
 
 #[test]
 fn a_process_is_a_member_once_however_often_it_joins() {
@@ -131,10 +139,102 @@ fn names_of_members_and_agents_come_back_and_impossible_ones_are_refused() {
 
 #[test]
 fn a_region_that_is_no_roster_cannot_be_joined() {
-    use sk_share::memory::{Kind, Region};
     let region = Region::create(Kind::new(9), 4096, None).unwrap();
     assert!(Roster::join(region.as_fd().try_clone_to_owned().unwrap()).unwrap_err().is_foreign());
     // One that says it is, and has nothing in it.
     let region = Region::create(Kind::ROSTER, 8192, None).unwrap();
     assert!(Roster::join(region.as_fd().try_clone_to_owned().unwrap()).unwrap_err().is_outside());
+}
+
+fn again(roster: &Roster) -> OwnedFd {
+    roster.as_fd().try_clone_to_owned().unwrap()
+}
+
+/// The roster as anybody could write it.
+fn bytes_of(file: &OwnedFd) -> Region {
+    Region::open(file.try_clone().unwrap(), Kind::ROSTER, None).unwrap()
+}
+
+#[test]
+fn a_roster_without_a_free_row_is_full() {
+    let file = again(&Roster::create().unwrap());
+    let bytes = bytes_of(&file);
+    bytes.grow(ROWS + 512 * ROW).unwrap();
+    for row in 0..512 {
+        bytes.word32(ROWS + row * ROW + row * 8).unwrap().store(1, Ordering::Relaxed);
+    }
+    let error = Roster::join(file.try_clone().unwrap()).unwrap_err();
+    assert!(error.is_limit());
+    assert_eq!(error.to_string(), "all 512 rows for members of the program are in use");
+    // The last one becomes free.
+    bytes.word32(ROWS + 511 * ROW + 511 * 8).unwrap().store(0xc000_0000, Ordering::Relaxed);
+    assert_eq!(Roster::join(file).unwrap().me().row(), 511);
+}
+
+#[test]
+fn generations_begin_again_and_none_is_zero() {
+    let file = again(&Roster::create().unwrap());
+    bytes_of(&file).word32(ROWS + 4).unwrap().store(u32::MAX, Ordering::Relaxed);
+    let roster = Roster::join(file).unwrap();
+    assert_eq!((roster.me().row(), roster.me().generation()), (0, 1));
+}
+
+#[test]
+fn a_full_table_of_agents_is_an_error() {
+    let roster = Roster::create().unwrap();
+    let bytes = bytes_of(&again(&roster));
+    for slot in 0..8192 {
+        bytes.word32(36_864 + slot * 16).unwrap().store(1, Ordering::Relaxed);
+    }
+    let error = roster.agent().unwrap_err();
+    assert!(error.is_limit());
+    assert_eq!(error.to_string(), "all 8192 agents of the program are in use");
+}
+
+/// Whatever lies in the roster, asking is an answer or an error, and leaving comes to an end.
+#[test]
+fn any_bytes_in_the_roster_are_neither_a_panic_nor_a_hang() {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    for round in 0..20 {
+        let roster = Roster::create().unwrap();
+        let file = again(&roster);
+        let bytes = bytes_of(&file);
+        bytes.grow(ROWS + (1 + next() % 400) * ROW).unwrap();
+        let words = usize::try_from((bytes.length().unwrap() - 128) / 4).unwrap();
+        for word in bytes.words32(128, words).unwrap() {
+            let value = next();
+            // All of it, or some words.
+            if round % 2 == 0 || value.is_multiple_of(64) {
+                word.store(u32::try_from(value >> 32).unwrap(), Ordering::Relaxed);
+            }
+        }
+        if round % 4 == 3 {
+            bytes.word64(56).unwrap().store(next(), Ordering::Relaxed);
+        }
+        let _ = roster.members().map(|members| {
+            for member in members {
+                let _ = (roster.is_member_dead(member), roster.process_id(member));
+            }
+        });
+        for slot in 0..8192 {
+            let agent = Agent::from_parts(slot, 1 + u32::from(slot)).unwrap();
+            let _ = (roster.is_dead(agent), roster.member_of(agent));
+        }
+        let _ = roster.agent();
+        let word = std::sync::atomic::AtomicU32::new(0);
+        for owner in [None, Agent::from_parts(5, 1)] {
+            let deadline = Some(Instant::now() + Duration::from_millis(2));
+            let wait = Wait { word: &word, expected: 0, deaths: roster.deaths(), owner, deadline };
+            assert_ne!(roster.wait(&wait).unwrap(), Woken::Changed);
+        }
+        roster.leave();
+        // Another one can join, or not; it says so.
+        let _ = Roster::join(file);
+    }
 }

@@ -107,7 +107,9 @@ impl<'t> Table<'t> {
 
     /// How many rows were ever used.
     pub(super) fn rows(&self) -> usize {
-        let bytes = self.region.length().unwrap_or(ROWS).saturating_sub(ROWS);
+        // A damaged length does not end the watch over those who were seen before.
+        let length = self.region.length().unwrap_or_else(|_| self.region.known_length());
+        let bytes = length.saturating_sub(ROWS);
         usize::try_from(bytes / ROW_BYTES).unwrap_or(0).min(MOST)
     }
 
