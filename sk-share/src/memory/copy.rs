@@ -19,8 +19,14 @@ pub(super) fn read(words: &[AtomicU64], skip: usize, mut to: &mut [u8]) {
         copy(bytes.get(skip..).unwrap_or_default(), head);
         to = rest;
     }
-    for (word, to) in words.zip(to.chunks_mut(WORD)) {
-        copy(&word.load(Ordering::Relaxed).to_ne_bytes(), to);
+    let (whole, tail) = to.as_chunks_mut::<WORD>();
+    for (bytes, word) in whole.iter_mut().zip(&mut words) {
+        *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+    }
+    if !tail.is_empty()
+        && let Some(word) = words.next()
+    {
+        copy(&word.load(Ordering::Relaxed).to_ne_bytes(), tail);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use sk_share::memory::{Agent, Member, Region, Roster, Wait, Woken};
@@ -10,10 +11,12 @@ use sk_share::memory::{Agent, Member, Region, Roster, Wait, Woken};
 use super::program::{ARGUMENT, At, CHILD, KIND, Program, Tried, WATCHDOG};
 
 pub(crate) fn main(role: &str) -> ExitCode {
-    // Nothing outlives the parent, nor its patience.
+    // Nothing outlives the parent, nor its patience, which grows with what it is to do.
+    let kills = super::environment("SK_KILLS", 0).unwrap_or(0);
+    let watchdog = WATCHDOG + Duration::from_millis(50 * kills);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
-    std::thread::spawn(|| {
-        std::thread::park_timeout(WATCHDOG);
+    std::thread::spawn(move || {
+        std::thread::park_timeout(watchdog);
         std::process::abort();
     });
     if role == "stay" {
