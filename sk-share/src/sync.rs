@@ -4,7 +4,7 @@
 //! modelled is written over traits, and gets its words from there.
 
 pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
 };
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::thread::JoinHandle;
 
+use super::wait::Spinning;
 use super::{Kind, Region, RegionId};
 use crate::error::{Error, Reason};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak, lock};
@@ -81,6 +82,7 @@ pub(super) struct Shared {
     known: Vec<AtomicU64>,
     /// So many threads of the program may be awake for spinning to be of use.
     processors: u32,
+    pub(super) spinning: Spinning,
 }
 
 /// How many deaths this process had noticed when it was asked; see [`Roster::deaths`].
@@ -144,6 +146,7 @@ impl Roster {
             known: (0..member::MOST).map(|_| AtomicU64::new(0)).collect(),
             processors: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+            spinning: Spinning::new(),
         });
         let (me, life) = life::start(Arc::clone(&shared))?;
         let membership = Arc::new(Membership { shared, me, life: Mutex::new(Some(life)) });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::roster::is_this_thread_an_agent;
 use super::{Agent, Deaths, Roster};
 use crate::error::Error;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicI32, AtomicU32, Ordering};
 use crate::sys::{self, Scope, Slept, WaitOn};
 
 /// After so long everybody looks again, so that a damaged word lets nobody sleep for ever.
@@ -14,6 +14,40 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Some microseconds: about what it costs to be put to sleep and woken.
 const SPINS: u32 = 100;
+
+/// Whether spinning was of use lately in this process. Other programs may have the processors, or the
+/// waits may be long; then it is tried once in a while. Threads may disturb each other's counts.
+pub(super) struct Spinning {
+    /// So many more may fail; below 0, so many waits are left until the next try.
+    score: AtomicI32,
+}
+
+impl Spinning {
+    const FAILURES: i32 = 4;
+    const WAITS: i32 = 64;
+
+    pub(super) fn new() -> Spinning {
+        Spinning { score: AtomicI32::new(Spinning::FAILURES) }
+    }
+
+    fn is_worth_trying(&self) -> bool {
+        let score = self.score.load(Ordering::Relaxed);
+        if score < 0 {
+            self.score.store(score + 1, Ordering::Relaxed);
+        }
+        score >= 0
+    }
+
+    fn succeeded(&self) {
+        self.score.store(Spinning::FAILURES, Ordering::Relaxed);
+    }
+
+    fn failed(&self) {
+        let score = self.score.load(Ordering::Relaxed);
+        let next = if score > 0 { score - 1 } else { -Spinning::WAITS };
+        self.score.store(next, Ordering::Relaxed);
+    }
+}
 
 /// What to sleep on; see [`Roster::wait`].
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +88,7 @@ impl Roster {
     /// condition. See [`memory`](super) for such a loop.
     ///
     /// It spins for some microseconds first if the threads of the program that are awake, as far as they are
-    /// agents, are no more than the processors of this process.
+    /// agents, are no more than the processors of this process, and if that was of use lately.
     ///
     /// A wake-up that this call took is never lost in a time-out: then it returns [`Woken::Changed`].
     ///
@@ -68,15 +102,16 @@ impl Roster {
         if let Some(woken) = self.look(wait)? {
             return Ok(woken);
         }
-        let may_spin = is_counted && shared.has_processors_to_spare();
-        if may_spin {
+        if is_counted && shared.has_processors_to_spare() && shared.spinning.is_worth_trying() {
             for _ in 0..SPINS {
                 spin_loop();
-                // (the caller's pair) as in `look`.
+                // Meets the release of whoever changed the word.
                 if wait.word.load(Ordering::Acquire) != wait.expected {
+                    shared.spinning.succeeded();
                     return Ok(Woken::Changed);
                 }
             }
+            shared.spinning.failed();
         }
         if is_counted {
             shared.count_awake(false);
