@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use sk_share::memory::{Agent, Member, Region, Roster, Wait, Woken};
@@ -44,6 +44,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "leaver" => leaver(&program),
         "forker" => forker(&program),
         "pairs" => pairs(&program),
+        "churn" => churn(&program),
         "executor" => executor(&program, &argument),
         "limited" => limited(&program),
         other => Err(format!("no role {other}").into()),
@@ -356,5 +357,31 @@ fn executor(program: &Program, thread: &str) -> Tried<()> {
     match thread {
         "first" => execute(),
         _ => std::thread::scope(|scope| scope.spawn(execute).join()).map_err(|_| "it panicked")?,
+    }
+}
+
+/// Joins and leaves, has agents that come and go, waits and wakes, as fast as it can.
+fn churn(program: &Program) -> Tried<()> {
+    let file = program.roster.as_fd().try_clone_to_owned()?;
+    program.roster.leave();
+    loop {
+        let roster = Roster::join(file.try_clone()?)?;
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    roster.agent().unwrap();
+                    for _ in 0..4 {
+                        let word = program.word(At::Turn);
+                        let expected = word.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+                        sk_share::memory::wake_one(word);
+                        let deadline = Some(Instant::now() + Duration::from_micros(50));
+                        let deaths = roster.deaths();
+                        let wait = Wait { word, expected, deaths, owner: None, deadline };
+                        roster.wait(&wait).unwrap();
+                    }
+                });
+            }
+        });
+        program.add(At::Done);
     }
 }

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, move || test().map_err(failed)));
     };
     add("kills_in_a_loop_are_all_noticed", kills_in_a_loop_are_all_noticed);
+    add("kills_at_any_moment_leave_nothing_taken", kills_at_any_moment_leave_nothing_taken);
     add(
         "a_waiter_that_was_woken_and_killed_is_replaced",
         a_waiter_that_was_woken_and_killed_is_replaced,
@@ -178,6 +179,36 @@ fn kills_in_a_loop_are_all_noticed() -> Tried<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// Two processes join, leave, and have agents without end, and are killed somewhere in it. Behind that no row
+/// and no slot is taken, and whoever comes next has the first ones.
+fn kills_at_any_moment_leave_nothing_taken() -> Tried<()> {
+    let program = Program::new()?;
+    let rounds = environment("SK_KILLS", 100)? / 2;
+    for round in 0..rounds {
+        let kids = [program.spawn("churn")?, program.spawn("churn")?];
+        // Some while they start, others after a while of it.
+        let end = Instant::now() + Duration::from_micros(round * 367 % 7_000);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        for kid in kids {
+            kid.kill();
+            kid.was_killed()?;
+        }
+        assert_eq!(program.roster.members()?, [program.roster.me()], "round {round}");
+    }
+    let turns = program.get(At::Done);
+    assert!(turns > 0, "nobody came to anything");
+    program.word(At::Round).store(0, Ordering::Release);
+    let kid = program.spawn("agent")?;
+    program.until(At::Round, 1)?;
+    let agent = child::read_agent(&program)?;
+    assert_eq!((program.member_rows()?, agent.slot()), (vec![0, 1], 16));
+    drop(kid);
+    println!("{} killed in {turns} turns of joining and leaving", 2 * rounds);
     Ok(())
 }
 

@@ -110,6 +110,10 @@ impl Program {
         }
     }
 
+    pub(crate) fn member_rows(&self) -> Tried<Vec<usize>> {
+        Ok(self.roster.members()?.into_iter().map(Member::row).collect())
+    }
+
     pub(crate) fn spawn(&self, role: &str) -> Tried<Kid> {
         self.spawn_with(role, "", None)
     }
