@@ -135,19 +135,20 @@ impl Roster {
             }
             let word = WaitOn::new(wait.word, wait.expected, Scope::Shared);
             let deaths = WaitOn::new(&shared.deaths, wait.deaths.0, Scope::Private);
-            let slept = match wait.owner {
+            // Of several that were woken the kernel names the last, so the word is the last.
+            let (slept, last) = match wait.owner {
                 Some(owner) => {
                     // If it died a moment ago, the next look says so.
                     let Some(of_owner) = shared.words_of(owner)? else { continue };
                     let [ends, becomes] =
                         of_owner.map(|(word, value)| WaitOn::new(word, value, Scope::Shared));
-                    sys::wait_any::<4>(&[word, deaths, ends, becomes], until)
+                    (sys::wait_any::<4>(&[deaths, ends, becomes, word], until), 3)
                 }
-                None => sys::wait_any::<2>(&[word, deaths], until),
+                None => (sys::wait_any::<2>(&[deaths, word], until), 1),
             };
             match slept.map_err(|error| Error::system("the kernel refused to wait", 0, error))? {
                 // The wake-up was for this thread, whatever else happened.
-                Slept::Woken(0) => return Ok(Woken::Changed),
+                Slept::Woken(place) if place == last => return Ok(Woken::Changed),
                 Slept::Woken(_) | Slept::Changed | Slept::Interrupted => {}
                 Slept::TimedOut => {
                     let is_over = wait.deadline.is_some_and(|deadline| deadline <= Instant::now());

@@ -43,7 +43,7 @@ impl<'w> WaitOn<'w> {
 /// Why a wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slept {
-    /// Somebody woke who sleeps on the word at this place; others may have been woken too.
+    /// Somebody woke who sleeps on the word at this place; words before it may have been woken too.
     Woken(usize),
     /// A word did not have its value, so there was no sleep.
     Changed,
