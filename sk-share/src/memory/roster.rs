@@ -1,0 +1,353 @@
+//! The roster of a program: who lives, and the life thread that tells the others when this process
+//! does not any more. Section 3 of PROTOCOL.md.
+
+mod agent;
+mod life;
+mod member;
+
+use std::fmt;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::thread::JoinHandle;
+
+use super::wait::Spinning;
+use super::{Kind, Region, RegionId};
+use crate::error::{Error, Reason};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak, lock};
+use crate::sys::{self, Scope};
+
+pub use agent::Agent;
+pub(super) use agent::is_this_thread_an_agent;
+pub use member::Member;
+
+use member::Table;
+
+/// The kernel's bits of a robust word: somebody waits, the owner died, and the rest is its thread.
+const WAITERS: u32 = 0x8000_0000;
+const OWNER_DIED: u32 = 0x4000_0000;
+const THREAD: u32 = 0x3fff_ffff;
+
+/// A word says "I live" when it names a thread that did not die. A word that is being taken names
+/// its thread beside the mark of its former owner's death, so that nobody believes it yet.
+fn is_living(word: u32) -> bool {
+    word & THREAD != 0 && word & OWNER_DIED == 0
+}
+
+/// The membership of this process in its program; cheap to clone.
+///
+/// A process joins once, and is a member until the last handle is dropped, [`leave`](Self::leave) is called,
+/// or it ends in whatever way. One thread, the life thread, stands for it: the kernel marks its words
+/// when it ends and wakes who waits for them, in less than a millisecond whatever the size of the
+/// process, before its memory is torn down and long before `waitpid` returns. The same thread
+/// watches all other members.
+///
+/// Notice of death is notice only: another thread of the dead process may run for some more
+/// microseconds. What it *held* is taken over when the [`Agent`] that held it is dead.
+///
+/// A stopped process (SIGSTOP) lives. A process made by `fork` is no member, and handles in it are
+/// errors ([`Error::is_copied`]); it may join on its own.
+///
+/// ```
+/// use sk_share::memory::Roster;
+///
+/// let roster = Roster::create()?;
+/// assert_eq!(roster.members()?, [roster.me()]);
+/// assert!(!roster.is_member_dead(roster.me())?);
+/// // In another process, which got the descriptor: `Roster::join(descriptor)`.
+/// let again = Roster::join(roster.as_fd().try_clone_to_owned()?)?;
+/// assert_eq!(again.me(), roster.me());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Roster {
+    membership: Arc<Membership>,
+}
+
+struct Membership {
+    shared: Arc<Shared>,
+    me: Member,
+    life: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the handles, the life thread and the agents of this process have in common.
+pub(super) struct Shared {
+    pub(super) region: Region,
+    /// Set by the life thread once it has a row.
+    me: OnceLock<Member>,
+    /// Anything but 0 tells the life thread to leave; a futex of this process.
+    control: AtomicU32,
+    has_left: AtomicBool,
+    /// How many deaths were noticed; a futex of this process.
+    pub(super) deaths: AtomicU32,
+    /// What was last seen of each row: the generation and, in the lowest bit, whether it lived.
+    known: Vec<AtomicU64>,
+    /// So many threads of the program may be awake for spinning to be of use.
+    processors: u32,
+    pub(super) spinning: Spinning,
+}
+
+/// How many deaths this process had noticed when it was asked; see [`Roster::deaths`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deaths(pub(super) u32);
+
+/// The memberships of this process, also those in copies made by fork, which count for nothing.
+static JOINED: Mutex<Vec<Weak<Membership>>> = Mutex::new(Vec::new());
+
+impl Roster {
+    /// So many processes can be members at one time.
+    pub const MEMBERS: usize = member::MOST;
+
+    /// So many threads can be agents at one time.
+    pub const AGENTS: usize = agent::MOST;
+
+    /// Makes the roster of a new program and joins it.
+    ///
+    /// # Errors
+    /// As for [`Region::create`] and [`join`](Self::join).
+    pub fn create() -> Result<Roster, Error> {
+        let region = Region::create(Kind::ROSTER, member::BYTES, None)?;
+        region.grow(member::ROWS)?;
+        Roster::join_region(region)
+    }
+
+    /// Joins the roster of this descriptor. Where this process is a member already, this is another handle
+    /// of its membership.
+    ///
+    /// It blocks until the life thread has taken a row, which takes well under a millisecond. Whoever dies
+    /// meanwhile is not waited for.
+    ///
+    /// # Errors
+    /// The descriptor is no roster, or a damaged one; all rows are in use; there is no thread or no
+    /// memory for it; the kernel is older than 5.16, which cannot wait on several words.
+    pub fn join(file: OwnedFd) -> Result<Roster, Error> {
+        Roster::join_region(Region::open(file, Kind::ROSTER, None)?)
+    }
+
+    /// As [`join`](Self::join) of a descriptor that this process inherited under this number. For tests.
+    #[doc(hidden)]
+    pub fn from_inherited(number: RawFd) -> Result<Roster, Error> {
+        Roster::join(Region::inherited(number)?)
+    }
+
+    fn join_region(region: Region) -> Result<Roster, Error> {
+        let mut joined = lock(&JOINED);
+        joined.retain(|membership| membership.strong_count() > 0);
+        let of_this = joined.iter().filter_map(Weak::upgrade).find(|membership| {
+            membership.shared.region.id() == region.id() && membership.shared.check().is_ok()
+        });
+        if let Some(membership) = of_this {
+            return Ok(Roster { membership });
+        }
+        let shared = Arc::new(Shared {
+            region,
+            me: OnceLock::new(),
+            control: AtomicU32::new(0),
+            has_left: AtomicBool::new(false),
+            deaths: AtomicU32::new(0),
+            known: (0..member::MOST).map(|_| AtomicU64::new(0)).collect(),
+            processors: std::thread::available_parallelism()
+                .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+            spinning: Spinning::new(),
+        });
+        let (me, life) = life::start(Arc::clone(&shared))?;
+        let membership = Arc::new(Membership { shared, me, life: Mutex::new(Some(life)) });
+        joined.push(Arc::downgrade(&membership));
+        Ok(Roster { membership })
+    }
+
+    /// The roster that this process is a member of; the one it joined first, if there are several.
+    ///
+    /// # Errors
+    /// It is a member of none.
+    pub fn current() -> Result<Roster, Error> {
+        let joined = lock(&JOINED);
+        let living = joined.iter().filter_map(Weak::upgrade);
+        let mut current = living.filter(|membership| membership.shared.check().is_ok());
+        current
+            .next()
+            .map(|membership| Roster { membership })
+            .ok_or_else(|| Error::new(Reason::NotMember))
+    }
+
+    /// Which roster it is; all regions of the program name it.
+    pub fn id(&self) -> RegionId {
+        self.shared().region.id()
+    }
+
+    /// Its descriptor, to be handed to another process.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared().region.as_fd()
+    }
+
+    /// This process.
+    pub fn me(&self) -> Member {
+        self.membership.me
+    }
+
+    /// All members that live, by row. Who joins or dies meanwhile may be among them or not.
+    ///
+    /// # Errors
+    /// The handle is a copy, or this process has left.
+    pub fn members(&self) -> Result<Vec<Member>, Error> {
+        self.shared().check()?;
+        let table = self.shared().table()?;
+        Ok((0..table.rows()).filter_map(|row| table.living(row, self.me().row())).collect())
+    }
+
+    /// Whether the member is dead or has left. True from the moment that the kernel says so, a little
+    /// before [`deaths`](Self::deaths) counts it.
+    ///
+    /// # Errors
+    /// There can be no such member, the handle is a copy, or this process has left.
+    pub fn is_member_dead(&self, member: Member) -> Result<bool, Error> {
+        self.shared().check()?;
+        let table = self.shared().table()?;
+        if member.row() >= member::MOST {
+            let row = u64::try_from(member.row()).unwrap_or(u64::MAX);
+            return Err(Error::damaged("the row of a member", row, 511));
+        }
+        Ok(table.living(member.row(), self.me().row()) != Some(member))
+    }
+
+    /// The number of the member's process as that process sees it; for messages, since numbers are used
+    /// again and are others in other namespaces.
+    pub fn process_id(&self, member: Member) -> Option<u32> {
+        let table = self.shared().table().ok()?;
+        table.process_id(member)
+    }
+
+    /// The agent that the calling thread is, made at the first call and given back when the thread ends.
+    ///
+    /// # Errors
+    /// All agents are in use; the thread is one of another roster, is ending, or holds a robust mutex of the
+    /// C library; the handle is a copy, or this process has left.
+    pub fn agent(&self) -> Result<Agent, Error> {
+        agent::of_this_thread(self.shared())
+    }
+
+    /// Whether the thread that this agent was has ended, in whatever way. Then it executes no further
+    /// instruction, and what it held can be taken over. Also true for an agent of a process that
+    /// was stopped in the middle of becoming one.
+    ///
+    /// # Errors
+    /// There can be no such agent, the handle is a copy, or this process has left.
+    pub fn is_dead(&self, agent: Agent) -> Result<bool, Error> {
+        self.shared().check()?;
+        let slot = agent::Slot::of(&self.shared().region, agent)?;
+        Ok(!slot.is_living_as(agent))
+    }
+
+    /// The member that an agent is a thread of, as long as it lives.
+    pub fn member_of(&self, agent: Agent) -> Option<Member> {
+        let slot = agent::Slot::of(&self.shared().region, agent).ok()?;
+        let (row, generation) = slot.row_and_generation();
+        let member = self.shared().table().ok()?.living(row, self.me().row())?;
+        let is_same = member.generation() & agent::GENERATION == generation;
+        (is_same && slot.is_living_as(agent)).then_some(member)
+    }
+
+    /// How many deaths of members this process has noticed. Ask before you look at anything that
+    /// another process may leave unfinished, and give the answer to [`wait`](Self::wait), which returns
+    /// when there is another death.
+    pub fn deaths(&self) -> Deaths {
+        // (B3) with the count in `life.rs`: what the dead did before is seen by whoever sees the count.
+        Deaths(self.shared().deaths.load(Ordering::Acquire))
+    }
+
+    /// Ends the membership of this process in order. All handles of it are errors from here on, and
+    /// threads that wait return. Others notice it as they notice a death.
+    ///
+    /// It blocks until the life thread has given back its row, a fraction of a millisecond.
+    pub fn leave(&self) {
+        self.membership.leave();
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.membership.shared
+    }
+}
+
+impl Membership {
+    fn leave(&self) {
+        let shared = &self.shared;
+        // A copy made by fork has no life thread, and nothing to give back.
+        if shared.region.check_incarnation().is_err() {
+            return;
+        }
+        shared.has_left.store(true, Ordering::Release);
+        shared.control.store(1, Ordering::Release);
+        sys::wake(&shared.control, u32::MAX, Scope::Private);
+        shared.count_deaths(1);
+        if let Some(life) = lock(&self.life).take() {
+            // The life thread does not panic, and an error here would have nobody to go to.
+            let _ = life.join();
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Shared {
+    /// # Errors
+    /// The handle is a copy made by fork, or this process has left.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.region.check_incarnation()?;
+        if self.has_left.load(Ordering::Acquire) {
+            return Err(Error::new(Reason::NotMember));
+        }
+        Ok(())
+    }
+
+    /// Has everybody who sleeps in this process look again.
+    fn count_deaths(&self, count: u32) {
+        // (B3) with the loads in `Roster::deaths` and `Roster::wait`.
+        self.deaths.fetch_add(count, Ordering::Release);
+        sys::wake(&self.deaths, u32::MAX, Scope::Private);
+    }
+
+    fn table(&self) -> Result<Table<'_>, Error> {
+        Table::of(&self.region)
+    }
+
+    /// One more or less of the threads of this process that are agents and not asleep.
+    pub(super) fn count_awake(&self, awake: bool) {
+        if let (Ok(table), Some(me)) = (self.table(), self.me.get()) {
+            table.count_awake(me.row(), awake);
+        }
+    }
+
+    /// Whether the program has a processor for each of its agents that is awake.
+    pub(super) fn has_processors_to_spare(&self) -> bool {
+        self.table().is_ok_and(|table| table.awake() <= self.processors)
+    }
+
+    /// The words that the kernel marks when the agent's thread ends or becomes another program, with
+    /// their values, if it lives.
+    pub(super) fn words_of(&self, agent: Agent) -> Result<Option<[(&AtomicU32, u32); 2]>, Error> {
+        let slot = agent::Slot::of(&self.region, agent)?;
+        // Before the word, so that a mark that comes behind this look has another value.
+        let successor = slot.successor().load(Ordering::Acquire);
+        let Some(word) = slot.living_word(agent) else { return Ok(None) };
+        Ok(Some([(slot.word(), word), (slot.successor(), successor)]))
+    }
+
+    /// Passes the notice of an agent's death on: the kernel wakes one of those who wait for it.
+    pub(super) fn pass_on(&self, agent: Agent) {
+        if let Ok(slot) = agent::Slot::of(&self.region, agent) {
+            sys::wake(slot.word(), u32::MAX, Scope::Shared);
+            sys::wake(slot.successor(), u32::MAX, Scope::Shared);
+        }
+    }
+}
+
+impl fmt::Debug for Roster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Roster")
+            .field("id", &self.id())
+            .field("me", &self.me())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! Mapped memory, seen as atomic words.
+//!
+//! This file is an island of unsafe code. Its invariants:
+//!
+//! 1. The `bytes` bytes from the pointer of a [`Mapping`] are mapped, readable and writable, until it
+//!    is dropped; the pointer is aligned to a page.
+//! 2. In this process the memory is reached only through the slices of atomics that this file gives
+//!    out; other processes write into it at any time, which atomics allow. A word is used with one
+//!    size: that is the layout of whoever uses it, and written in PROTOCOL.md.
+//! 3. Every pattern of bits is an `AtomicU32` and an `AtomicU64`.
+//!
+//! Touching a page beyond the end of the file is a signal and not undefined behaviour; whoever asks
+//! for words compares with the length first.
+#![expect(unsafe_code, reason = "memory that other processes write is seen as atomic words")]
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// A file mapped for reading and writing, shared with all who map it.
+pub(crate) struct Mapping {
+    raw: MmapRaw,
+    bytes: usize,
+}
+
+impl Mapping {
+    /// Reserves `bytes` bytes of addresses for the file, which may be shorter. They are left out
+    /// of core dumps.
+    pub(crate) fn shared(file: BorrowedFd<'_>, bytes: usize) -> io::Result<Mapping> {
+        let raw = MmapOptions::new().len(bytes).map_raw(file.as_raw_fd())?;
+        raw.advise(Advice::DontDump)?;
+        Ok(Mapping { raw, bytes })
+    }
+
+    /// `count` words from `offset` on; `None` where they do not lie within the mapping or are not
+    /// aligned.
+    #[inline]
+    pub(crate) fn words32(&self, offset: usize, count: usize) -> Option<&[AtomicU32]> {
+        let start = self.start_of(offset, count, size_of::<u32>())?;
+        // SAFETY: 1 and 3; `start_of` checked that the words lie within, aligned; 2 is why they
+        // are atomics. The borrow of `self` keeps it from being dropped.
+        Some(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU32>(), count) })
+    }
+
+    /// `count` words from `offset` on; `None` where they do not lie within the mapping or are not
+    /// aligned.
+    #[inline]
+    pub(crate) fn words64(&self, offset: usize, count: usize) -> Option<&[AtomicU64]> {
+        let start = self.start_of(offset, count, size_of::<u64>())?;
+        // SAFETY: 1 and 3; `start_of` checked that the words lie within, aligned; 2 is why they
+        // are atomics. The borrow of `self` keeps it from being dropped.
+        Some(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
+    }
+
+    #[inline]
+    fn start_of(&self, offset: usize, count: usize, size: usize) -> Option<*const u8> {
+        let end = count.checked_mul(size)?.checked_add(offset)?;
+        if end > self.bytes || !offset.is_multiple_of(size) {
+            return None;
+        }
+        Some(self.raw.as_ptr().wrapping_add(offset))
+    }
+}
+
+pub(crate) fn page_bytes() -> usize {
+    rustix::param::page_size()
+}
