@@ -9,7 +9,8 @@ use crate::statistics::{Aside, EXACT_TIMES, Histogram, Statistics, percentile_of
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{LONGEST_WINDOW, TimerError};
 
-/// Rings that are gathered at once and brought into one order.
+/// Rings that are gathered at once and brought into one order, where statistics of all samples are
+/// kept. A window needs the order of all rings: which samples are its last depends on it.
 const GATHERED_TOGETHER: usize = 16;
 
 /// The samples of one timer, shared by all of its threads.
@@ -66,7 +67,7 @@ impl Recorder {
     /// What the thread has recorded stays; its ring goes.
     pub(crate) fn leave(&self, writer: &Writer) {
         let mut state = self.state();
-        if state.rings.len() <= GATHERED_TOGETHER {
+        if state.rings.len() <= state.gathered_together() {
             // In order with what other threads have not handed over yet.
             state.gather();
         } else {
@@ -193,7 +194,7 @@ impl State {
                 kept.reserve(room.saturating_sub(kept.len()));
             }
         }
-        let together = self.rings.len().min(GATHERED_TOGETHER) * CAPACITY;
+        let together = self.rings.len().min(self.gathered_together()) * CAPACITY;
         self.scratch.reserve(together);
         self.batch.reserve(together);
     }
@@ -212,11 +213,18 @@ impl State {
         Ok(())
     }
 
-    /// Gathers all rings, in the order in which the samples ended. Beyond [`GATHERED_TOGETHER`]
-    /// threads that order holds within groups of so many.
+    fn gathered_together(&self) -> usize {
+        match self.store {
+            Store::All(_) => GATHERED_TOGETHER,
+            Store::Last { .. } => usize::MAX,
+        }
+    }
+
+    /// Gathers all rings, in the order in which the samples ended. Where statistics of all are kept
+    /// and there are more than [`GATHERED_TOGETHER`] threads, that order holds within groups of so many.
     fn gather(&mut self) {
         let rings = mem::take(&mut self.rings);
-        for group in rings.chunks(GATHERED_TOGETHER) {
+        for group in rings.chunks(self.gathered_together()) {
             let mut contributed = 0;
             for ring in group {
                 let before = self.scratch.len();

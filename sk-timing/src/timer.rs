@@ -57,7 +57,7 @@ pub use builder::TimerBuilder;
 /// few nanoseconds. The first use by a thread allocates; nothing after it does, but for a rolling
 /// window longer than 4,096 until it is full, and for the first sessions within one another. A timer
 /// takes 90 KiB from its first use on (which takes some 40 µs for it), and 4 KiB for each thread that
-/// uses it and lives, 12 KiB for the first 16; it never grows.
+/// uses it and lives, 12 KiB for the first 16, and for all with a rolling window; it never grows.
 ///
 /// No call blocks but for the short time in which another thread gathers samples. After a `fork`
 /// without `exec`, timers that other threads used in that instant may stay locked for ever.
@@ -236,12 +236,16 @@ impl Timer {
     }
 
     /// Keeps only the last `times` times from here on, and of those that are kept now only as
-    /// many: statistics are those of this rolling window.
+    /// many: statistics are those of this rolling window. [`polling`](Timer::polling) keeps as many.
     ///
     /// # Errors
     /// [`TimerError::Window`] for 0 and beyond [`LONGEST_WINDOW`](crate::LONGEST_WINDOW).
     pub fn set_max_times(&self, times: usize) -> Result<(), TimerError> {
-        self.shared.recorder.set_window(times)
+        self.shared.recorder.set_window(times)?;
+        match self.shared.polling.get() {
+            Some(polling) => polling.set_max_times(times),
+            None => Ok(()),
+        }
     }
 
     /// The length of the rolling window, or `None` where statistics of all times are kept.
