@@ -1,7 +1,7 @@
 //! One timer and many threads.
 
-use std::sync::{Barrier, mpsc};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -165,9 +165,10 @@ fn a_window_holds_the_last_times_of_however_many_threads() {
                 threads[THREADS - 1].take().unwrap().join().unwrap();
             }
             let times: Vec<_> = window.statistics().times().collect();
+            // A thread that waits for its turn would keep a failure from being told.
+            turns.clear();
             let expected: Vec<_> = (last - 7..=last).map(Duration::from_nanos).collect();
             assert_eq!(times, expected, "leaves: {leaves}");
-            turns.clear();
         });
     }
 }

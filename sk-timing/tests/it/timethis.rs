@@ -148,6 +148,62 @@ mod difficult {
         Ok(())
     }
 
+    /// Each function twice: timed, and as it is.
+    macro_rules! twice {
+        ($($timed:ident $untimed:ident { $($function:tt)* } ($($parameters:tt)*) ($($output:tt)*) $body:tt)*) => {$(
+            #[timethis]
+            pub(super) $($function)* $timed($($parameters)*) $($output)* $body
+
+            pub(super) $($function)* $untimed($($parameters)*) $($output)* $body
+        )*};
+    }
+
+    twice! {
+        some_taken some_taken_untimed { fn } (a: Told, mut b: Told, takes: bool) (-> Result<(), ()>) {
+            if takes {
+                b = a;
+            }
+            let _ = &mut b;
+            Ok(())
+        }
+        last_first last_first_untimed { fn } (a: Told, b: Told, c: Told) (-> Result<(), ()>) {
+            let _ = (&c, &a, &b);
+            Ok(())
+        }
+        both both_untimed { async fn } (a: Told, b: Told) () {
+            let _ = (&a, &b);
+        }
+        three three_untimed { async fn } (a: Told, b: Told, _: Told, mut c: Told) (-> Result<(), ()>) {
+            let _local = Told("local", Rc::clone(&a.1));
+            let _ = (&mut c, &b);
+            Ok(())
+        }
+        destructured destructured_untimed { fn } ((a, mut b): (Told, Told), c: Told) (-> Result<(), ()>) {
+            let _ = (&c, &mut b, &a);
+            Ok(())
+        }
+        destructured_async destructured_async_untimed { async fn }
+        ((a, b): (Told, Told), c: Told) (-> usize) {
+            c.0.len() + b.0.len() + a.0.len()
+        }
+    }
+
+    #[expect(dead_code, reason = "of one half only the drop is looked at")]
+    pub(super) struct Pair(pub(super) Told, pub(super) Told);
+
+    impl Pair {
+        twice! {
+            second second_untimed { fn } (mut self, a: Told) (-> Result<(), ()>) {
+                let _ = &mut self.1;
+                drop(a);
+                Ok(())
+            }
+            second_async second_async_untimed { async fn } (self, a: Told, b: Told) () {
+                let _ = (&self.1, &a, &b);
+            }
+        }
+    }
+
     pub(super) struct Counter<'a, T> {
         pub(super) timer: Timer,
         pub(super) values: &'a mut Vec<T>,
@@ -265,6 +321,55 @@ fn arguments_are_dropped_in_the_order_they_were() {
     let expected = told.take();
     difficult::drops(tell("a"), tell("_"), tell("b"), tell("_c")).unwrap();
     assert_eq!(*told.borrow(), expected);
+}
+
+/// Rows: TIM-20
+#[test]
+fn arguments_are_dropped_as_without_the_attribute() {
+    use difficult::*;
+
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let tell = |name| Told(name, Rc::clone(&told));
+    macro_rules! alike {
+        ($timed:expr, $untimed:expr $(,)?) => {
+            let _ = $timed;
+            let timed = told.take();
+            let _ = $untimed;
+            assert_eq!(timed, told.take(), stringify!($timed));
+        };
+    }
+
+    for takes in [false, true] {
+        alike!(
+            some_taken(tell("a"), tell("b"), takes),
+            some_taken_untimed(tell("a"), tell("b"), takes),
+        );
+    }
+    alike!(
+        last_first(tell("a"), tell("b"), tell("c")),
+        last_first_untimed(tell("a"), tell("b"), tell("c")),
+    );
+    block_on(both_untimed(tell("a"), tell("b")));
+    assert_eq!(told.take(), ["b", "a"]);
+    alike!(block_on(both(tell("a"), tell("b"))), block_on(both_untimed(tell("a"), tell("b"))));
+    alike!(
+        block_on(three(tell("a"), tell("b"), tell("_"), tell("c"))),
+        block_on(three_untimed(tell("a"), tell("b"), tell("_"), tell("c"))),
+    );
+    alike!(
+        destructured((tell("a"), tell("b")), tell("c")),
+        destructured_untimed((tell("a"), tell("b")), tell("c")),
+    );
+    alike!(
+        block_on(destructured_async((tell("a"), tell("b")), tell("c"))),
+        block_on(destructured_async_untimed((tell("a"), tell("b")), tell("c"))),
+    );
+    let pair = || Pair(tell("0"), tell("1"));
+    alike!(pair().second(tell("a")), pair().second_untimed(tell("a")));
+    alike!(
+        block_on(pair().second_async(tell("a"), tell("b"))),
+        block_on(pair().second_async_untimed(tell("a"), tell("b"))),
+    );
 }
 
 /// Rows: TIM-20
@@ -409,10 +514,13 @@ fn timed_futures_are_as_send_as_they_were() {
     fn is_send<T: Send>(value: T) -> T {
         value
     }
-    assert!(block_on(is_send(difficult::hidden_async(&1))).is_ok());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let task = runtime.spawn(async { difficult::fetched("7", ms(1)).await.is_ok() });
-    drop(runtime.block_on(task));
+    alone(|| {
+        assert!(block_on(is_send(difficult::hidden_async(&1))).is_ok());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let task = runtime.spawn(async { difficult::fetched("7", ms(1)).await.is_ok() });
+        drop(runtime.block_on(task));
+    });
 }
 
 mod renamed {
