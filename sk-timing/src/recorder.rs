@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::ring::{CAPACITY, Ring, Sample, Writer};
 use crate::statistics::{Aside, EXACT_TIMES, Histogram, Statistics, percentile_of};
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::within::{Part, Within};
 use crate::{LONGEST_WINDOW, TimerError};
 
 /// Rings that are gathered at once and brought into one order, where statistics of all samples are
@@ -43,6 +45,14 @@ enum Store {
     Last { times: usize, kept: VecDeque<u64>, aside: Aside },
 }
 
+/// The lock, and that the thread has it: what it allocates meanwhile may be timed, and what that times
+/// is not recorded where it would need a lock.
+struct Locked<'r> {
+    /// Goes first.
+    state: MutexGuard<'r, State>,
+    _within: Within,
+}
+
 impl Recorder {
     /// Keeps statistics of all samples, beginning with these.
     pub(crate) fn new(statistics: Statistics) -> Self {
@@ -55,13 +65,16 @@ impl Recorder {
         }))
     }
 
-    /// The calling thread becomes one of those that record.
-    pub(crate) fn join(&self) -> Writer {
+    /// The calling thread becomes one of those that record. `None` where it holds a recorder's lock.
+    pub(crate) fn join(&self) -> Option<Writer> {
+        if Part::Recorder.is_entered() {
+            return None;
+        }
         let writer = Writer::new();
         let mut state = self.state();
         state.rings.push(Arc::clone(writer.ring()));
         state.prepare();
-        writer
+        Some(writer)
     }
 
     /// What the thread has recorded stays; its ring goes.
@@ -85,6 +98,9 @@ impl Recorder {
 
     #[cold]
     fn make_room(&self, writer: &mut Writer, sample: Sample) {
+        if Part::Recorder.is_entered() {
+            return;
+        }
         let mut state = self.state();
         match state.store {
             // Which samples are the last ones depends on the order between the threads.
@@ -99,6 +115,9 @@ impl Recorder {
 
     /// Records without a ring: for a thread that has none, or has more to say than a sample.
     pub(crate) fn record_aside(&self, sample: Option<Sample>, paused: u64, failures: u64) {
+        if Part::Recorder.is_entered() {
+            return;
+        }
         let mut state = self.state();
         state.gather();
         state.prepare();
@@ -173,8 +192,23 @@ impl Recorder {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+    fn state(&self) -> Locked<'_> {
+        let within = Part::Recorder.enter();
+        Locked { state: lock(&self.0), _within: within }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 

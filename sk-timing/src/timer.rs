@@ -14,6 +14,7 @@ use crate::recorder::Recorder;
 use crate::ring::Sample;
 use crate::statistics::Statistics;
 use crate::sync::process::{AtomicU64, Ordering};
+use crate::within::Part;
 use crate::{Clock, TimeThis, TimerError, nanos};
 
 pub use builder::TimerBuilder;
@@ -58,6 +59,12 @@ pub use builder::TimerBuilder;
 /// window longer than 4,096 until it is full, and for the first sessions within one another. A timer
 /// takes 90 KiB from its first use on (which takes some 40 µs for it), and 4 KiB for each thread that
 /// uses it and lives, 12 KiB for the first 16, and for all with a rolling window; it never grows.
+///
+/// A failure, and a session that was paused, are no such samples: each takes the lock, and gathers what
+/// all threads have recorded.
+///
+/// An allocator or a logger may be timed. What is measured while its thread holds the lock of a timer,
+/// so by an allocator that is called from in here, is not recorded where that would need a lock too.
 ///
 /// No call blocks but for the short time in which another thread gathers samples. After a `fork`
 /// without `exec`, timers that other threads used in that instant may stay locked for ever.
@@ -307,7 +314,7 @@ impl Timer {
     #[cold]
     fn warn_of_start(&self, outcome: Option<Started>) {
         let timer = self.name();
-        match outcome {
+        warn(|| match outcome {
             Some(Started::TooDeep) => tracing::warn!(
                 timer,
                 limit = DEEPEST,
@@ -315,17 +322,26 @@ impl Timer {
             ),
             Some(_) => tracing::warn!(timer, "a session is started within another one"),
             None => tracing::warn!(timer, "a thread that ends can start no session"),
-        }
+        });
     }
 
     #[cold]
     pub(crate) fn warn_of_pause(&self) {
-        tracing::warn!(timer = self.name(), "paused twice: it is paused already");
+        warn(|| tracing::warn!(timer = self.name(), "paused twice: it is paused already"));
     }
 
     #[cold]
     pub(crate) fn warn_of_resume(&self) {
-        tracing::warn!(timer = self.name(), "resumed without a pause: it is running");
+        warn(|| tracing::warn!(timer = self.name(), "resumed without a pause: it is running"));
+    }
+}
+
+/// Tells a warning, unless that is what the thread does already, or it records: a logger that uses
+/// a timer would be told of its own use without an end, and an allocator that does has no room for it.
+fn warn(tell: impl FnOnce()) {
+    if !Part::Warning.is_entered() && !Part::Recorder.is_entered() {
+        let _within = Part::Warning.enter();
+        tell();
     }
 }
 
