@@ -290,6 +290,11 @@ impl Timer {
         &self.shared.clock
     }
 
+    /// True if it has counted a time or a failure.
+    pub(crate) fn is_used(&self) -> bool {
+        self.shared.recorder.read(|statistics| !statistics.is_empty() || statistics.failures() > 0)
+    }
+
     #[inline]
     pub(crate) fn record(&self, ended: u64, span: Span) {
         let sample = Sample { ended, nanos: span.nanos };

@@ -173,6 +173,30 @@ fn a_window_holds_the_last_times_of_however_many_threads() {
     }
 }
 
+/// Rows: TIM-15
+#[test]
+fn a_thread_with_much_to_hand_over_to_a_window_hands_over_for_others_too() {
+    let clock = ManualClock::new();
+    let window = Timer::builder().max_times(8).clock(&clock).build().unwrap();
+    let (added, over) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            window.add(ms(1));
+            added.wait();
+            over.wait();
+        });
+        added.wait();
+        // One more than a thread keeps for itself.
+        for n in 0..257 {
+            clock.advance(ms(1));
+            window.add(ms(1_000 + n));
+        }
+        let times: Vec<_> = window.statistics().times().collect();
+        over.wait();
+        assert_eq!(times, (1_249..1_257).map(ms).collect::<Vec<_>>());
+    });
+}
+
 #[test]
 fn a_session_that_its_thread_leaves_running_is_not_recorded() {
     let timer = Timer::new();

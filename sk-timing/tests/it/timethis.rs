@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use sk_timing::{Timer, clear_global_timers, global_timer, global_timers, timethis};
+use sk_timing::{ManualClock, Timer, clear_global_timers, global_timer, global_timers, timethis};
 
 use super::ms;
 
@@ -455,6 +455,47 @@ fn an_async_function_is_timed_on_the_wall_and_in_its_polls() {
     });
 }
 
+/// Rows: TIM-20
+#[test]
+fn polling_is_the_time_in_polls_and_nothing_else() {
+    #[timethis(timer = timer)]
+    async fn polled_twice(timer: &Timer, clock: &ManualClock) {
+        clock.advance(ms(3));
+        let mut is_second = false;
+        std::future::poll_fn(|_| {
+            if std::mem::replace(&mut is_second, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        clock.advance(ms(4));
+    }
+
+    let (timer, clock) = super::by_hand();
+    {
+        let mut future = pin!(polled_twice(&timer, &clock));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(future.as_mut().poll(&mut context), Poll::Pending);
+        clock.advance(ms(100));
+        assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(()));
+    }
+    assert_eq!((timer.count(), timer.total()), (1, ms(107)));
+    assert_eq!((timer.polling().count(), timer.polling().total()), (1, ms(7)));
+}
+
+/// Rows: TIM-21
+#[test]
+fn below_its_threshold_an_async_function_is_recorded_neither_on_the_wall_nor_in_polls() {
+    #[timethis(timer = timer, threshold = ms(5))]
+    async fn takes(timer: &Timer, clock: &ManualClock, time: Duration) {
+        clock.advance(time);
+    }
+
+    let (timer, clock) = super::by_hand();
+    block_on(takes(&timer, &clock, ms(4)));
+    assert_eq!((timer.count(), timer.polling().count()), (0, 0));
+    block_on(takes(&timer, &clock, ms(5)));
+    assert_eq!((timer.count(), timer.polling().count()), (1, 1));
+}
+
 /// Rows: TIM-27
 #[test]
 fn an_error_a_panic_and_a_cancelled_future_are_failures() {
@@ -502,7 +543,12 @@ fn cleared_timers_begin_anew() {
         clear_global_timers();
         assert!(global_timers().is_empty());
         assert_eq!(held.count(), 0);
+        held.add(ms(1));
+        assert_eq!(global_timers().len(), 1, "who holds it uses it");
+        clear_global_timers();
         difficult::plain(1);
+        let listed: Vec<_> = global_timers().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(listed, ["it::timethis::difficult::plain"], "a call lists it again");
         assert_eq!(count("difficult::plain"), 1);
         assert!(held.is_same(&global_timer("it::timethis::difficult::plain")));
         assert_eq!(global_timer("by hand").count(), 0);
