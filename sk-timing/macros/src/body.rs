@@ -64,7 +64,9 @@ fn bind_again(arguments: &Arguments, signature: &mut Signature) -> TokenStream {
                 }
                 let mut attributes = argument.attrs.clone();
                 if may_be_used {
-                    attributes.push(parse_quote!(#[allow(unused_variables)]));
+                    attributes.push(parse_quote! {
+                    #[allow(unused_variables, reason = "an option may use it")]
+                    });
                 }
                 argument.attrs.retain(|attribute| !attribute.path().is_ident("expect"));
                 let mut bindings = Bindings { attributes, statements: &mut statements };
