@@ -29,8 +29,8 @@ impl Recording {
     }
 
     /// The calling thread becomes one of those that record.
-    pub fn join(self: &Arc<Self>) -> Thread {
-        Thread { recording: Arc::clone(self), writer: self.0.join() }
+    pub fn join(self: &Arc<Self>) -> Option<Thread> {
+        Some(Thread { recording: Arc::clone(self), writer: self.0.join()? })
     }
 
     /// What was recorded until now, in nanoseconds.

@@ -83,7 +83,8 @@ impl From<&ManualClock> for Clock {
 /// A clock for tests: it stands until it is moved. Clones are the same clock.
 ///
 /// It may also be set back. A session that spans this is shorter for it, and takes no time at all if
-/// it ends before it began; it is never an error.
+/// it ends before it began; it is never an error. Times stand in the order of their ends by this clock,
+/// so that those after it may come to stand before those of before, if both were not gathered yet.
 ///
 /// ```
 /// use std::time::Duration;

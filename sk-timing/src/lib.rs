@@ -68,6 +68,7 @@ mod local;
 mod recorder;
 mod ring;
 mod sync;
+mod within;
 
 /// What models look into.
 #[cfg(loom)]

@@ -2,8 +2,9 @@
 //!
 //! A table per thread, by the number of the timer. Numbers are given out in turn, so the lowest bits of
 //! a number are a perfect hash for the timers that a program makes at once. An entry holds its
-//! timer weakly; the entries of dropped timers are swept out before the table would grow, so it is no
-//! larger than the timers that live.
+//! timer weakly; the entries of dropped timers are swept out before the table would grow. So it has
+//! less than eight places for each timer that lived at the last sweep and one more, at least eight, and
+//! holds those of dropped timers until the next.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
@@ -125,7 +126,7 @@ impl Table {
         let entry = Entry {
             number: shared.number,
             timer: Arc::downgrade(shared),
-            writer: shared.recorder.join(),
+            writer: shared.recorder.join()?,
             current: None,
             around: Vec::new(),
         };

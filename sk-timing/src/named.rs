@@ -13,7 +13,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 struct Entry {
     timer: Timer,
-    /// False from a clearing until it is used again.
+    /// False from a clearing until it is asked for again.
     is_listed: bool,
 }
 
@@ -35,10 +35,12 @@ pub fn global_timer(name: &str) -> Timer {
     named(&mut lock(&NAMED), name)
 }
 
-/// All global timers that were used since they were last cleared, by name, in the order of their names.
+/// All global timers that were asked for or have counted something since they were last cleared, by
+/// name, in the order of their names.
 pub fn global_timers() -> Vec<(String, Timer)> {
     let named = lock(&NAMED);
-    let listed = named.iter().filter(|(_, entry)| entry.is_listed);
+    // Who held a timer over the clearing uses it without asking for it again.
+    let listed = named.iter().filter(|(_, entry)| entry.is_listed || entry.timer.is_used());
     listed.map(|(name, entry)| (name.clone(), entry.timer.clone())).collect()
 }
 
@@ -101,5 +103,25 @@ impl Site {
         self.listed_in.store(GENERATION.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         // A name stays with its timer as long as somebody holds that, and a site does for ever.
         self.timer.get_or_init(|| timer)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_made_at_run_time_do_not_outlive_a_clearing() {
+        let is_made = |name: &String| name.starts_with("made at run time");
+        let held = global_timer("made at run time, held");
+        for n in 0..100 {
+            global_timer(&format!("made at run time {n}")).add_failure();
+        }
+        assert_eq!(lock(&NAMED).keys().filter(|name| is_made(name)).count(), 101);
+        clear_global_timers();
+        assert_eq!(lock(&NAMED).keys().filter(|name| is_made(name)).count(), 1);
+        assert!(!global_timers().iter().any(|(name, _)| is_made(name)));
+        held.add_failure();
+        assert!(global_timers().iter().any(|(name, _)| is_made(name)), "it is used");
     }
 }

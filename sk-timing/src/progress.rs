@@ -5,7 +5,7 @@ mod output;
 
 use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,8 @@ impl Progress {
         ProgressBuilder::default()
     }
 
-    /// So many more pieces are done. Shows it, if it is time; writing may then block.
+    /// So many more pieces are done. Shows it, if it is time; writing may then block this thread, and no
+    /// other.
     pub fn advance(&self, pieces: u64) {
         let shared = &*self.shared;
         let add = |done: u64| Some(done.saturating_add(pieces));
@@ -120,10 +121,11 @@ impl Progress {
     /// Shows how it ended, once; nothing is shown after that. Dropped without it, the progress shows
     /// no end.
     pub fn finish(&self) {
+        // First, so that no thread comes to show a line of what is over.
+        self.shared.next_line.store(u64::MAX, Ordering::Relaxed);
         let mut output = lock(&self.shared.output);
         std::mem::take(&mut *output).finish(&self.state());
         *output = Output::Silent;
-        self.shared.next_line.store(u64::MAX, Ordering::Relaxed);
     }
 
     fn show(&self) {
@@ -133,7 +135,12 @@ impl Progress {
         if now < due {
             return;
         }
-        let mut output = lock(&shared.output);
+        // While one thread writes, which may take it long, the others go on with their work.
+        let mut output = match shared.output.try_lock() {
+            Ok(output) => output,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let next = now.saturating_add(crate::nanos(output.pause()));
         // Of the threads that came at once, one shows it.
         let is_ours =

@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::ring::{CAPACITY, Ring, Sample, Writer};
 use crate::statistics::{Aside, EXACT_TIMES, Histogram, Statistics, percentile_of};
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::within::{Part, Within};
 use crate::{LONGEST_WINDOW, TimerError};
 
-/// Rings that are gathered at once and brought into one order.
+/// Rings that are gathered at once and brought into one order, where statistics of all samples are
+/// kept. A window needs the order of all rings: which samples are its last depends on it.
 const GATHERED_TOGETHER: usize = 16;
 
 /// The samples of one timer, shared by all of its threads.
@@ -42,6 +45,14 @@ enum Store {
     Last { times: usize, kept: VecDeque<u64>, aside: Aside },
 }
 
+/// The lock, and that the thread has it: what it allocates meanwhile may be timed, and what that times
+/// is not recorded where it would need a lock.
+struct Locked<'r> {
+    /// Goes first.
+    state: MutexGuard<'r, State>,
+    _within: Within,
+}
+
 impl Recorder {
     /// Keeps statistics of all samples, beginning with these.
     pub(crate) fn new(statistics: Statistics) -> Self {
@@ -54,19 +65,22 @@ impl Recorder {
         }))
     }
 
-    /// The calling thread becomes one of those that record.
-    pub(crate) fn join(&self) -> Writer {
+    /// The calling thread becomes one of those that record. `None` where it holds a recorder's lock.
+    pub(crate) fn join(&self) -> Option<Writer> {
+        if Part::Recorder.is_entered() {
+            return None;
+        }
         let writer = Writer::new();
         let mut state = self.state();
         state.rings.push(Arc::clone(writer.ring()));
         state.prepare();
-        writer
+        Some(writer)
     }
 
     /// What the thread has recorded stays; its ring goes.
     pub(crate) fn leave(&self, writer: &Writer) {
         let mut state = self.state();
-        if state.rings.len() <= GATHERED_TOGETHER {
+        if state.rings.len() <= state.gathered_together() {
             // In order with what other threads have not handed over yet.
             state.gather();
         } else {
@@ -84,6 +98,9 @@ impl Recorder {
 
     #[cold]
     fn make_room(&self, writer: &mut Writer, sample: Sample) {
+        if Part::Recorder.is_entered() {
+            return;
+        }
         let mut state = self.state();
         match state.store {
             // Which samples are the last ones depends on the order between the threads.
@@ -98,6 +115,9 @@ impl Recorder {
 
     /// Records without a ring: for a thread that has none, or has more to say than a sample.
     pub(crate) fn record_aside(&self, sample: Option<Sample>, paused: u64, failures: u64) {
+        if Part::Recorder.is_entered() {
+            return;
+        }
         let mut state = self.state();
         state.gather();
         state.prepare();
@@ -172,8 +192,23 @@ impl Recorder {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+    fn state(&self) -> Locked<'_> {
+        let within = Part::Recorder.enter();
+        Locked { state: lock(&self.0), _within: within }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 
@@ -193,7 +228,7 @@ impl State {
                 kept.reserve(room.saturating_sub(kept.len()));
             }
         }
-        let together = self.rings.len().min(GATHERED_TOGETHER) * CAPACITY;
+        let together = self.rings.len().min(self.gathered_together()) * CAPACITY;
         self.scratch.reserve(together);
         self.batch.reserve(together);
     }
@@ -212,11 +247,18 @@ impl State {
         Ok(())
     }
 
-    /// Gathers all rings, in the order in which the samples ended. Beyond [`GATHERED_TOGETHER`]
-    /// threads that order holds within groups of so many.
+    fn gathered_together(&self) -> usize {
+        match self.store {
+            Store::All(_) => GATHERED_TOGETHER,
+            Store::Last { .. } => usize::MAX,
+        }
+    }
+
+    /// Gathers all rings, in the order in which the samples ended. Where statistics of all are kept
+    /// and there are more than [`GATHERED_TOGETHER`] threads, that order holds within groups of so many.
     fn gather(&mut self) {
         let rings = mem::take(&mut self.rings);
-        for group in rings.chunks(GATHERED_TOGETHER) {
+        for group in rings.chunks(self.gathered_together()) {
             let mut contributed = 0;
             for ring in group {
                 let before = self.scratch.len();

@@ -14,6 +14,7 @@ use crate::recorder::Recorder;
 use crate::ring::Sample;
 use crate::statistics::Statistics;
 use crate::sync::process::{AtomicU64, Ordering};
+use crate::within::Part;
 use crate::{Clock, TimeThis, TimerError, nanos};
 
 pub use builder::TimerBuilder;
@@ -57,7 +58,13 @@ pub use builder::TimerBuilder;
 /// few nanoseconds. The first use by a thread allocates; nothing after it does, but for a rolling
 /// window longer than 4,096 until it is full, and for the first sessions within one another. A timer
 /// takes 90 KiB from its first use on (which takes some 40 µs for it), and 4 KiB for each thread that
-/// uses it and lives, 12 KiB for the first 16; it never grows.
+/// uses it and lives, 12 KiB for the first 16, and for all with a rolling window; it never grows.
+///
+/// A failure, and a session that was paused, are no such samples: each takes the lock, and gathers what
+/// all threads have recorded.
+///
+/// An allocator or a logger may be timed. What is measured while its thread holds the lock of a timer,
+/// so by an allocator that is called from in here, is not recorded where that would need a lock too.
 ///
 /// No call blocks but for the short time in which another thread gathers samples. After a `fork`
 /// without `exec`, timers that other threads used in that instant may stay locked for ever.
@@ -236,12 +243,16 @@ impl Timer {
     }
 
     /// Keeps only the last `times` times from here on, and of those that are kept now only as
-    /// many: statistics are those of this rolling window.
+    /// many: statistics are those of this rolling window. [`polling`](Timer::polling) keeps as many.
     ///
     /// # Errors
     /// [`TimerError::Window`] for 0 and beyond [`LONGEST_WINDOW`](crate::LONGEST_WINDOW).
     pub fn set_max_times(&self, times: usize) -> Result<(), TimerError> {
-        self.shared.recorder.set_window(times)
+        self.shared.recorder.set_window(times)?;
+        match self.shared.polling.get() {
+            Some(polling) => polling.set_max_times(times),
+            None => Ok(()),
+        }
     }
 
     /// The length of the rolling window, or `None` where statistics of all times are kept.
@@ -279,6 +290,11 @@ impl Timer {
         &self.shared.clock
     }
 
+    /// True if it has counted a time or a failure.
+    pub(crate) fn is_used(&self) -> bool {
+        self.shared.recorder.read(|statistics| !statistics.is_empty() || statistics.failures() > 0)
+    }
+
     #[inline]
     pub(crate) fn record(&self, ended: u64, span: Span) {
         let sample = Sample { ended, nanos: span.nanos };
@@ -303,7 +319,7 @@ impl Timer {
     #[cold]
     fn warn_of_start(&self, outcome: Option<Started>) {
         let timer = self.name();
-        match outcome {
+        warn(|| match outcome {
             Some(Started::TooDeep) => tracing::warn!(
                 timer,
                 limit = DEEPEST,
@@ -311,17 +327,26 @@ impl Timer {
             ),
             Some(_) => tracing::warn!(timer, "a session is started within another one"),
             None => tracing::warn!(timer, "a thread that ends can start no session"),
-        }
+        });
     }
 
     #[cold]
     pub(crate) fn warn_of_pause(&self) {
-        tracing::warn!(timer = self.name(), "paused twice: it is paused already");
+        warn(|| tracing::warn!(timer = self.name(), "paused twice: it is paused already"));
     }
 
     #[cold]
     pub(crate) fn warn_of_resume(&self) {
-        tracing::warn!(timer = self.name(), "resumed without a pause: it is running");
+        warn(|| tracing::warn!(timer = self.name(), "resumed without a pause: it is running"));
+    }
+}
+
+/// Tells a warning, unless that is what the thread does already, or it records: a logger that uses
+/// a timer would be told of its own use without an end, and an allocator that does has no room for it.
+fn warn(tell: impl FnOnce()) {
+    if !Part::Warning.is_entered() && !Part::Recorder.is_entered() {
+        let _within = Part::Warning.enter();
+        tell();
     }
 }
 

@@ -39,7 +39,7 @@ fn a_reader_sees_a_beginning_of_what_was_written_and_nothing_twice() {
         let writing = {
             let recording = Arc::clone(&recording);
             thread::spawn(move || {
-                let mut thread = recording.join();
+                let mut thread = recording.join().unwrap();
                 (1..=4).for_each(|n| thread.record(n, n));
                 thread.leave();
             })
@@ -69,7 +69,7 @@ fn writers_that_fill_up_at_once_lose_nothing() {
             .map(|base| {
                 let recording = Arc::clone(&recording);
                 thread::spawn(move || {
-                    let mut thread = recording.join();
+                    let mut thread = recording.join().unwrap();
                     (1..=3).for_each(|n| thread.record(base + n, base + n));
                     thread.leave();
                 })
@@ -101,12 +101,12 @@ fn a_window_that_gathers_from_others_takes_only_what_is_whole() {
         let writing = {
             let recording = Arc::clone(&recording);
             thread::spawn(move || {
-                let mut thread = recording.join();
+                let mut thread = recording.join().unwrap();
                 [11, 12].into_iter().for_each(|n| thread.record(n, n));
                 thread.leave();
             })
         };
-        let mut thread = recording.join();
+        let mut thread = recording.join().unwrap();
         (1..=3).for_each(|n| thread.record(n, n));
         thread.leave();
         writing.join().unwrap();

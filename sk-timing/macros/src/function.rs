@@ -18,8 +18,7 @@ struct Function {
 }
 
 pub(crate) fn timed(arguments: &Arguments, item: TokenStream) -> syn::Result<TokenStream> {
-    let function: Function = syn::parse2(item)?;
-    let Function { attributes, visibility, defaultness, signature, body } = &function;
+    let Function { attributes, visibility, defaultness, mut signature, body } = syn::parse2(item)?;
     let (inner, outer): (Vec<_>, Vec<_>) = attributes
         .iter()
         .partition(|attribute| matches!(attribute.style, syn::AttrStyle::Inner(_)));
@@ -38,7 +37,7 @@ pub(crate) fn timed(arguments: &Arguments, item: TokenStream) -> syn::Result<Tok
              body would see another caller; use `Timer::time_this` in it",
         ));
     }
-    let timed = body::timed(arguments, signature, body, may_fail);
+    let timed = body::timed(arguments, &mut signature, &body, may_fail);
     Ok(quote! {
         #(#outer)*
         #visibility #defaultness #signature {

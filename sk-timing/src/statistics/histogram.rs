@@ -8,6 +8,10 @@ use hdrhistogram::Histogram as Hdr;
 /// the memory, 440 KiB for each timer.
 const DIGITS: u8 = 2;
 
+/// The most that two histograms hold together. So far below 2^64 that no later times reach it, since
+/// hdrhistogram adds up the buckets without a look at overflow.
+const MOST_MERGED: u64 = 1 << 62;
+
 /// Of any time in nanoseconds, in 58 KiB.
 #[derive(Clone)]
 pub(crate) struct Histogram(Hdr<u64>);
@@ -29,13 +33,21 @@ impl Histogram {
         self.0.saturating_record_n(nanos, count);
     }
 
+    /// Beyond [`MOST_MERGED`] it stays as it is: no program measures that much, and of counts that
+    /// somebody made up, any percentile is as good.
     pub(crate) fn merge(&mut self, other: &Histogram) {
-        // Both have the same buckets, so there is nothing that could not be added.
-        let _ = self.0.add(&other.0);
+        if self.count().saturating_add(other.count()) <= MOST_MERGED {
+            // Both have the same buckets, so there is nothing that could not be added.
+            let _ = self.0.add(&other.0);
+        }
     }
 
     pub(crate) fn percentile(&self, percentile: f64) -> u64 {
-        self.0.value_at_percentile(percentile)
+        let count = self.0.len() as f64;
+        // The rank that exact percentiles have. Asked for by the middle of it, which no rounding moves
+        // to the next.
+        let rank = (percentile * count / 100.0).ceil().max(1.0);
+        self.0.value_at_quantile((rank - 0.5) / count)
     }
 
     pub(crate) fn count(&self) -> u64 {

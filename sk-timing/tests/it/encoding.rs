@@ -17,6 +17,10 @@ fn statistics(count: u64) -> Statistics {
     (0..count).map(|n| Duration::from_nanos(n * n + 1)).collect()
 }
 
+fn ns(nanoseconds: u64) -> Duration {
+    Duration::from_nanos(nanoseconds)
+}
+
 #[test]
 fn statistics_arrive_as_they_were() {
     for count in [0, 1, 100, EXACT_TIMES as u64, 10_000] {
@@ -109,7 +113,7 @@ fn statistics_that_cannot_be_are_refused_with_the_reason() {
         (0..5_000).map(|n| Duration::from_nanos(if n % 2 == 0 { 3 } else { 7 })).collect();
     assert_eq!(decode(&valid()).unwrap(), whole);
     type Damage = fn(&mut Encoded, &mut Beyond);
-    let damages: [(Damage, &str); 15] = [
+    let damages: [(Damage, &str); 16] = [
         (|encoded, _| encoded.kept.truncate(10), "not the last"),
         (|_, beyond| beyond.buckets = vec![(3, 10), (7, 10)], "not the last"),
         (|encoded, _| encoded.kept[0] = 8, "not the ends"),
@@ -124,7 +128,8 @@ fn statistics_that_cannot_be_are_refused_with_the_reason() {
         (|_, beyond| beyond.squares = [u64::MAX; 3], "the sums are none"),
         (|_, beyond| beyond.buckets.swap(0, 1), "not ascending"),
         (|_, beyond| beyond.buckets[1].1 = 0, "one is empty"),
-        (|_, beyond| beyond.buckets[1].1 = u64::MAX, "more than 2^64"),
+        (|_, beyond| beyond.buckets[1].1 = u64::MAX, "more than 2^48"),
+        (|_, beyond| beyond.buckets[0].1 = (1 << 48) - 2_499, "more than 2^48"),
     ];
     for (number, (damage, reason)) in damages.into_iter().enumerate() {
         let mut encoded = valid();
@@ -133,6 +138,27 @@ fn statistics_that_cannot_be_are_refused_with_the_reason() {
         encoded.beyond = Some(beyond);
         let refused = decode(&encoded).unwrap_err();
         assert!(refused.contains(reason), "{number}: {refused}");
+    }
+}
+
+/// Twenty doublings of 2^48 would be more than 64 bits count.
+#[test]
+fn the_most_times_that_can_arrive_can_be_merged_again_and_again() {
+    let mut encoded = valid();
+    if let Some(beyond) = &mut encoded.beyond {
+        let half = 1 << 47;
+        beyond.sum = [0, 10 * half];
+        beyond.squares = [0, 0, (9 + 49) * half];
+        beyond.buckets = vec![(3, half), (7, half)];
+    }
+    let mut arrived = decode(&encoded).unwrap();
+    for _ in 0..20 {
+        let copy = arrived.clone();
+        arrived.merge(&copy);
+        arrived.extend([ns(3), ns(7), ns(7)]);
+        assert_eq!(arrived.percentile(25.0), Ok(Some(ns(3))));
+        assert_eq!(arrived.percentile(99.0), Ok(Some(ns(7))));
+        assert!(arrived.stdev().is_some() && arrived.mean().is_some());
     }
 }
 

@@ -104,6 +104,19 @@ fn times_below_the_threshold_are_not_recorded() {
     }
 }
 
+/// Rows: TIM-21
+#[test]
+fn laps_below_the_threshold_are_not_recorded() {
+    let (timer, clock) = by_hand();
+    let mut timed = timer.time_this().threshold(ms(5));
+    for time in [4, 5, 1, 6] {
+        clock.advance(ms(time));
+        assert_eq!(timed.lap(), ms(time));
+    }
+    drop(timed);
+    assert_eq!(timer.statistics().times().collect::<Vec<_>>(), [ms(5), ms(6)]);
+}
+
 #[test]
 fn guards_lie_within_one_another_and_sessions_without_a_warning() {
     fn factorial(timer: &Timer, n: u64) -> u64 {

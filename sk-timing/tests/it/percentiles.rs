@@ -55,3 +55,15 @@ fn percentiles_are_exact_until_the_first_time_is_dropped() {
     assert_eq!(statistics.percentile(0.0), Ok(Some(Duration::from_micros(1))));
     assert_eq!(statistics.percentile(100.0), Ok(Some(Duration::from_micros(kept + 1))));
 }
+
+/// 7 % of 5,000 are 350, and 351 where 7 % are rounded first.
+#[test]
+fn a_percentile_beyond_the_kept_times_has_the_rank_of_an_exact_one() {
+    let (short, long) = (Duration::from_nanos(10), Duration::from_secs(1));
+    let times = (0..5_000).map(|n| if n < 350 { short } else { long });
+    let statistics: Statistics = times.collect();
+    assert!(!statistics.is_exact());
+    assert_eq!(statistics.percentile(7.0), Ok(Some(short)));
+    assert_eq!(statistics.percentile(7.01), Ok(Some(long)));
+    assert_eq!(statistics.percentile(f64::MIN_POSITIVE), Ok(Some(short)));
+}

@@ -1,7 +1,7 @@
 //! How far long work has come, and what is shown of it.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -121,6 +121,45 @@ fn threads_that_advance_at_once_show_a_line_once() {
     });
     assert_eq!(progress.state().done(), 4_000);
     assert_eq!(paper.lines().len(), 1);
+}
+
+#[test]
+fn a_writer_that_blocks_blocks_one_thread() {
+    struct Blocked(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(());
+            // Until the test lets go.
+            let _ = self.1.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let (writes, is_writing) = mpsc::channel();
+    let (lets_go, goes) = mpsc::channel();
+    let clock = ManualClock::new();
+    let progress = Progress::builder().clock(&clock).lines_to(Blocked(writes, goes)).start();
+    let advance_elsewhere = || {
+        let (progress, (done, is_done)) = (progress.clone(), mpsc::channel());
+        thread::spawn(move || {
+            progress.advance(1);
+            let _ = done.send(());
+        });
+        is_done
+    };
+    clock.advance(10 * SECOND);
+    let writer = advance_elsewhere();
+    is_writing.recv().unwrap();
+    clock.advance(10 * SECOND);
+    let other = advance_elsewhere().recv_timeout(60 * SECOND);
+    drop(lets_go);
+    writer.recv().unwrap();
+    assert!(other.is_ok(), "it waits for the writer of another thread");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! One timer and many threads.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sk_timing::Timer;
+use sk_timing::{ManualClock, Timer};
 
 use super::{by_hand, ms};
 
@@ -123,6 +123,78 @@ fn times_of_several_threads_stand_in_the_order_in_which_they_ended() {
     assert_eq!(times, (0..20).map(ms).collect::<Vec<_>>());
     let times: Vec<_> = window.statistics().times().collect();
     assert_eq!(times, (15..20).map(ms).collect::<Vec<_>>());
+}
+
+/// Rows: TIM-15
+#[test]
+fn a_window_holds_the_last_times_of_however_many_threads() {
+    const THREADS: usize = 20;
+    let clock = ManualClock::new();
+    let window = Timer::builder().max_times(8).clock(&clock).build().unwrap();
+    // The last thread to join is the one that leaves first, with times older than those of others.
+    for leaves in [false, true] {
+        let turns: Vec<_> = (0..THREADS).map(|_| mpsc::channel::<u64>()).collect();
+        let (turns, takers): (Vec<_>, Vec<_>) = turns.into_iter().unzip();
+        let mut turns: Vec<_> = turns.into_iter().map(Some).collect();
+        let (done, is_done) = mpsc::channel();
+        thread::scope(|scope| {
+            let mut threads: Vec<_> = takers
+                .into_iter()
+                .map(|taker| {
+                    let (window, done) = (&window, done.clone());
+                    Some(scope.spawn(move || {
+                        for n in taker {
+                            window.add(Duration::from_nanos(n));
+                            done.send(()).unwrap();
+                        }
+                    }))
+                })
+                .collect();
+            let mut last = 0;
+            let mut take_turn = |thread: usize| {
+                clock.advance(Duration::from_nanos(1));
+                last += 1;
+                turns[thread].as_ref().unwrap().send(last).unwrap();
+                is_done.recv().unwrap();
+                last
+            };
+            let oldest = [THREADS - 1; 20];
+            let last = (0..THREADS).chain(oldest).chain([0; 20]).map(&mut take_turn).max().unwrap();
+            if leaves {
+                turns[THREADS - 1] = None;
+                threads[THREADS - 1].take().unwrap().join().unwrap();
+            }
+            let times: Vec<_> = window.statistics().times().collect();
+            // A thread that waits for its turn would keep a failure from being told.
+            turns.clear();
+            let expected: Vec<_> = (last - 7..=last).map(Duration::from_nanos).collect();
+            assert_eq!(times, expected, "leaves: {leaves}");
+        });
+    }
+}
+
+/// Rows: TIM-15
+#[test]
+fn a_thread_with_much_to_hand_over_to_a_window_hands_over_for_others_too() {
+    let clock = ManualClock::new();
+    let window = Timer::builder().max_times(8).clock(&clock).build().unwrap();
+    let (added, over) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            window.add(ms(1));
+            added.wait();
+            over.wait();
+        });
+        added.wait();
+        // One more than a thread keeps for itself.
+        for n in 0..257 {
+            clock.advance(ms(1));
+            window.add(ms(1_000 + n));
+        }
+        let times: Vec<_> = window.statistics().times().collect();
+        over.wait();
+        assert_eq!(times, (1_249..1_257).map(ms).collect::<Vec<_>>());
+    });
 }
 
 #[test]

@@ -140,6 +140,22 @@ fn paused_time_is_left_out_and_told() {
 
 /// Rows: TIM-14
 #[test]
+fn a_session_that_was_paused_stands_after_those_before_it() {
+    let (timer, clock) = by_hand();
+    timer.start();
+    clock.advance(ms(1));
+    timer.stop().unwrap();
+    timer.start();
+    timer.pause().unwrap();
+    clock.advance(ms(2));
+    timer.resume().unwrap();
+    clock.advance(ms(3));
+    timer.stop().unwrap();
+    assert_eq!(timer.statistics().times().collect::<Vec<_>>(), [ms(1), ms(3)]);
+}
+
+/// Rows: TIM-14
+#[test]
 fn a_lap_that_ends_in_a_pause_leaves_the_next_one_paused() {
     let (timer, clock) = by_hand();
     timer.start();

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use sk_timing::{Timer, clear_global_timers, global_timer, global_timers, timethis};
+use sk_timing::{ManualClock, Timer, clear_global_timers, global_timer, global_timers, timethis};
 
 use super::ms;
 
@@ -148,6 +148,62 @@ mod difficult {
         Ok(())
     }
 
+    /// Each function twice: timed, and as it is.
+    macro_rules! twice {
+        ($($timed:ident $untimed:ident { $($function:tt)* } ($($parameters:tt)*) ($($output:tt)*) $body:tt)*) => {$(
+            #[timethis]
+            pub(super) $($function)* $timed($($parameters)*) $($output)* $body
+
+            pub(super) $($function)* $untimed($($parameters)*) $($output)* $body
+        )*};
+    }
+
+    twice! {
+        some_taken some_taken_untimed { fn } (a: Told, mut b: Told, takes: bool) (-> Result<(), ()>) {
+            if takes {
+                b = a;
+            }
+            let _ = &mut b;
+            Ok(())
+        }
+        last_first last_first_untimed { fn } (a: Told, b: Told, c: Told) (-> Result<(), ()>) {
+            let _ = (&c, &a, &b);
+            Ok(())
+        }
+        both both_untimed { async fn } (a: Told, b: Told) () {
+            let _ = (&a, &b);
+        }
+        three three_untimed { async fn } (a: Told, b: Told, _: Told, mut c: Told) (-> Result<(), ()>) {
+            let _local = Told("local", Rc::clone(&a.1));
+            let _ = (&mut c, &b);
+            Ok(())
+        }
+        destructured destructured_untimed { fn } ((a, mut b): (Told, Told), c: Told) (-> Result<(), ()>) {
+            let _ = (&c, &mut b, &a);
+            Ok(())
+        }
+        destructured_async destructured_async_untimed { async fn }
+        ((a, b): (Told, Told), c: Told) (-> usize) {
+            c.0.len() + b.0.len() + a.0.len()
+        }
+    }
+
+    #[expect(dead_code, reason = "of one half only the drop is looked at")]
+    pub(super) struct Pair(pub(super) Told, pub(super) Told);
+
+    impl Pair {
+        twice! {
+            second second_untimed { fn } (mut self, a: Told) (-> Result<(), ()>) {
+                let _ = &mut self.1;
+                drop(a);
+                Ok(())
+            }
+            second_async second_async_untimed { async fn } (self, a: Told, b: Told) () {
+                let _ = (&self.1, &a, &b);
+            }
+        }
+    }
+
     pub(super) struct Counter<'a, T> {
         pub(super) timer: Timer,
         pub(super) values: &'a mut Vec<T>,
@@ -269,6 +325,55 @@ fn arguments_are_dropped_in_the_order_they_were() {
 
 /// Rows: TIM-20
 #[test]
+fn arguments_are_dropped_as_without_the_attribute() {
+    use difficult::*;
+
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let tell = |name| Told(name, Rc::clone(&told));
+    macro_rules! alike {
+        ($timed:expr, $untimed:expr $(,)?) => {
+            let _ = $timed;
+            let timed = told.take();
+            let _ = $untimed;
+            assert_eq!(timed, told.take(), stringify!($timed));
+        };
+    }
+
+    for takes in [false, true] {
+        alike!(
+            some_taken(tell("a"), tell("b"), takes),
+            some_taken_untimed(tell("a"), tell("b"), takes),
+        );
+    }
+    alike!(
+        last_first(tell("a"), tell("b"), tell("c")),
+        last_first_untimed(tell("a"), tell("b"), tell("c")),
+    );
+    block_on(both_untimed(tell("a"), tell("b")));
+    assert_eq!(told.take(), ["b", "a"]);
+    alike!(block_on(both(tell("a"), tell("b"))), block_on(both_untimed(tell("a"), tell("b"))));
+    alike!(
+        block_on(three(tell("a"), tell("b"), tell("_"), tell("c"))),
+        block_on(three_untimed(tell("a"), tell("b"), tell("_"), tell("c"))),
+    );
+    alike!(
+        destructured((tell("a"), tell("b")), tell("c")),
+        destructured_untimed((tell("a"), tell("b")), tell("c")),
+    );
+    alike!(
+        block_on(destructured_async((tell("a"), tell("b")), tell("c"))),
+        block_on(destructured_async_untimed((tell("a"), tell("b")), tell("c"))),
+    );
+    let pair = || Pair(tell("0"), tell("1"));
+    alike!(pair().second(tell("a")), pair().second_untimed(tell("a")));
+    alike!(
+        block_on(pair().second_async(tell("a"), tell("b"))),
+        block_on(pair().second_async_untimed(tell("a"), tell("b"))),
+    );
+}
+
+/// Rows: TIM-20
+#[test]
 fn a_function_is_timed_under_its_path() {
     alone(|| {
         clear_global_timers();
@@ -350,6 +455,47 @@ fn an_async_function_is_timed_on_the_wall_and_in_its_polls() {
     });
 }
 
+/// Rows: TIM-20
+#[test]
+fn polling_is_the_time_in_polls_and_nothing_else() {
+    #[timethis(timer = timer)]
+    async fn polled_twice(timer: &Timer, clock: &ManualClock) {
+        clock.advance(ms(3));
+        let mut is_second = false;
+        std::future::poll_fn(|_| {
+            if std::mem::replace(&mut is_second, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        clock.advance(ms(4));
+    }
+
+    let (timer, clock) = super::by_hand();
+    {
+        let mut future = pin!(polled_twice(&timer, &clock));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(future.as_mut().poll(&mut context), Poll::Pending);
+        clock.advance(ms(100));
+        assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(()));
+    }
+    assert_eq!((timer.count(), timer.total()), (1, ms(107)));
+    assert_eq!((timer.polling().count(), timer.polling().total()), (1, ms(7)));
+}
+
+/// Rows: TIM-21
+#[test]
+fn below_its_threshold_an_async_function_is_recorded_neither_on_the_wall_nor_in_polls() {
+    #[timethis(timer = timer, threshold = ms(5))]
+    async fn takes(timer: &Timer, clock: &ManualClock, time: Duration) {
+        clock.advance(time);
+    }
+
+    let (timer, clock) = super::by_hand();
+    block_on(takes(&timer, &clock, ms(4)));
+    assert_eq!((timer.count(), timer.polling().count()), (0, 0));
+    block_on(takes(&timer, &clock, ms(5)));
+    assert_eq!((timer.count(), timer.polling().count()), (1, 1));
+}
+
 /// Rows: TIM-27
 #[test]
 fn an_error_a_panic_and_a_cancelled_future_are_failures() {
@@ -397,7 +543,12 @@ fn cleared_timers_begin_anew() {
         clear_global_timers();
         assert!(global_timers().is_empty());
         assert_eq!(held.count(), 0);
+        held.add(ms(1));
+        assert_eq!(global_timers().len(), 1, "who holds it uses it");
+        clear_global_timers();
         difficult::plain(1);
+        let listed: Vec<_> = global_timers().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(listed, ["it::timethis::difficult::plain"], "a call lists it again");
         assert_eq!(count("difficult::plain"), 1);
         assert!(held.is_same(&global_timer("it::timethis::difficult::plain")));
         assert_eq!(global_timer("by hand").count(), 0);
@@ -409,10 +560,13 @@ fn timed_futures_are_as_send_as_they_were() {
     fn is_send<T: Send>(value: T) -> T {
         value
     }
-    assert!(block_on(is_send(difficult::hidden_async(&1))).is_ok());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let task = runtime.spawn(async { difficult::fetched("7", ms(1)).await.is_ok() });
-    drop(runtime.block_on(task));
+    alone(|| {
+        assert!(block_on(is_send(difficult::hidden_async(&1))).is_ok());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let task = runtime.spawn(async { difficult::fetched("7", ms(1)).await.is_ok() });
+        drop(runtime.block_on(task));
+    });
 }
 
 mod renamed {

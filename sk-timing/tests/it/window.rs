@@ -44,6 +44,21 @@ fn a_window_can_be_set_later_to_shorter_and_to_longer() {
 
 /// Rows: TIM-15
 #[test]
+fn a_window_is_that_of_the_polling_times_too() {
+    let made_after = Timer::builder().max_times(2).build().unwrap();
+    let made_before = Timer::new();
+    assert_eq!(made_before.polling().max_times(), None);
+    made_before.set_max_times(2).unwrap();
+    for timer in [made_after, made_before] {
+        (1..=5).for_each(|n| timer.polling().add(ms(n)));
+        assert_eq!(times_of(timer.polling()), [4, 5]);
+        timer.set_max_times(1).unwrap();
+        assert_eq!(timer.polling().max_times(), Some(1));
+    }
+}
+
+/// Rows: TIM-15
+#[test]
 fn a_window_of_nothing_or_of_too_much_is_refused_by_name() {
     for times in [0, LONGEST_WINDOW + 1, usize::MAX] {
         let refused = Timer::builder().max_times(times).build().unwrap_err();
