@@ -22,6 +22,9 @@
 //! what values, pipes and processes build on. What lies where in the memory, and what the death of any
 //! process leaves at each step, is in [`memory::protocol`].
 //!
+//! [`ground`] holds the parts that change what is shared: a lock, an arena, a value that commits by one
+//! store. They stand on a trait, and on nothing of [`memory`] so far.
+//!
 //! # How it fails
 //!
 //! Processes of one program trust each other's intentions and not their luck: any may die at any instruction
@@ -38,6 +41,7 @@
 //! Linux from 5.16 on.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod ground;
 pub mod memory;
 
 mod error;

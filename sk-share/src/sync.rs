@@ -13,3 +13,17 @@ pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+/// The words of what is written over traits: the standard library's, or loom's under `cfg(loom)`, so that
+/// the models in `tests/model.rs` run the code that ships.
+pub(crate) mod modelled {
+    #[cfg(not(loom))]
+    pub use std::sync::atomic::{AtomicU32, AtomicU64};
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::atomic::{Ordering, fence};
+
+    #[cfg(loom)]
+    pub use loom::sync::atomic::{AtomicU32, AtomicU64};
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{Ordering, fence};
+}

@@ -1,5 +1,11 @@
-//! Regions, the roster and waiting, within one process.
+//! What sk-share does within one process, one module per subject.
+#![cfg(not(loom))]
 
+mod arena;
+mod flip;
+mod lock;
 mod region;
 mod roster;
+#[path = "../support/mod.rs"]
+mod support;
 mod wait;

@@ -1,0 +1,22 @@
+//! What stays whole when any process is killed at any instruction, over words of any kind: a lock, an
+//! arena that keeps books, a value that changes as a whole or not at all.
+//!
+//! [`Ground`] is what the words lie in: a mapped region with its roster, or the vectors of a model in
+//! which agents die at a chosen step. [`Lock`] is held by one agent at a time and taken over when
+//! that one dies. [`Arena`] gives out blocks and keeps books of them. [`Flip`] is a value that
+//! changes as a whole or not at all. Sections 5 to 8 of the [protocol](crate::memory::protocol).
+//!
+//! No region is a [`Ground`] yet: these parts are shown over models, and wait for values to use them.
+
+mod arena;
+mod error;
+mod flip;
+mod lock;
+mod words;
+
+pub use crate::sync::modelled::{AtomicU32, AtomicU64};
+pub use arena::{Account, Arena, Reservation};
+pub use error::Error;
+pub use flip::{Flip, Writer};
+pub use lock::{Guard, Lock};
+pub use words::{AgentRef, Ground, Offset, Sleep, Woken};

@@ -1,0 +1,249 @@
+//! A lock whose holder may die: two words, one compare-and-swap to take it, one swap to give it
+//! back.
+//!
+//! ```text
+//! owner u64   0                                      free
+//!             ABANDONED                              free, and what it protects is not repaired
+//!             { generation 32 | agent 16 | WAITERS } held, or held by one who is dead
+//! turn  u32   counts how often a sleeper was to be woken; what sleepers sleep on
+//! ```
+//!
+//! | dies | what is left | who goes on |
+//! |---|---|---|
+//! | before `owner` is taken | at most WAITERS: one wake-up for nobody | |
+//! | holder | `owner` names it | all who look: one of them takes over |
+//! | after the swap, before the wake | free, sleepers sleep | `deaths` moves, they look |
+//! | woken, before it acts | free or held, others sleep | `deaths` moves, they look |
+//! | taken over, while it repairs | `owner` names it | as for a holder, who is told the same |
+//!
+//! Pairs of orderings: (A2) what a holder did is seen by the next, from the release of its swap to
+//! the acquire of the compare-and-swap. (A4) what a dead holder did is seen by whoever takes over,
+//! from the kernel's mark to the acquire in `is_dead`. (A5) who reads a new `turn` also sees that the
+//! lock was free: release in `unlock`, acquire in `lock`.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Instant;
+
+use super::words::{AgentRef, Ground, Offset, Sleep, Woken};
+use crate::ground::error::Error;
+use crate::sync::modelled::{AtomicU32, AtomicU64, Ordering};
+
+/// Somebody sleeps, or did, and has to be woken.
+const WAITERS: u64 = 1;
+/// Free, but the last holder did not say that it had repaired what a dead one left.
+const ABANDONED: u64 = 2;
+/// Bits that are never set: besides WAITERS nothing stands beside an agent.
+const UNUSED: u64 = 0xFFFE;
+
+/// The two words of a lock in shared memory, not held.
+///
+/// Sixteen bytes, at a multiple of eight; zeroed bytes are a free lock.
+pub struct Lock<'g, G: Ground> {
+    ground: &'g G,
+    at: Offset,
+    owner: &'g AtomicU64,
+    turn: &'g AtomicU32,
+}
+
+impl<'g, G: Ground> Lock<'g, G> {
+    /// The bytes that it takes; the last four are left to whoever places it.
+    pub const BYTES: u64 = 16;
+
+    /// The lock at `at`.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if no lock fits there.
+    pub fn at(ground: &'g G, at: Offset) -> Result<Lock<'g, G>, Error> {
+        let turn = at.checked_add(8).ok_or_else(|| Error::damaged("a lock", at, at))?;
+        Ok(Lock { ground, at, owner: ground.u64(at)?, turn: ground.u32(turn)? })
+    }
+
+    /// Takes the lock, waiting for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Re-entry, if the calling thread holds it; damaged, if its words cannot be.
+    pub fn lock(&self) -> Result<Guard<'g, G>, Error> {
+        self.lock_until(None)
+    }
+
+    /// Takes the lock if it is free or its holder is dead, and else gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lock`](Lock::lock).
+    #[inline]
+    pub fn try_lock(&self) -> Result<Option<Guard<'g, G>>, Error> {
+        let me = self.ground.me()?;
+        self.ground.point("lock.take");
+        // Acquire: (A2).
+        match self.owner.compare_exchange(0, me.to_word(), Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Some(self.guard(false))),
+            Err(found) => self.take(found, me, 0),
+        }
+    }
+
+    /// Takes the lock, waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, if it was held all that time; else as for [`lock`](Lock::lock).
+    #[inline]
+    pub fn lock_until(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
+        match self.try_lock()? {
+            Some(guard) => Ok(guard),
+            None => self.wait(deadline),
+        }
+    }
+
+    /// One try on what `owner` was `found` to be, with `waiters` set on success. `None`: it is held
+    /// by another, who lives, or was somebody else's in between.
+    #[cold]
+    fn take(&self, found: u64, me: AgentRef, waiters: u64) -> Result<Option<Guard<'g, G>>, Error> {
+        let Some(abandoned) = self.is_to_be_had(found, me)? else { return Ok(None) };
+        // WAITERS of a dead holder stay: those sleepers have not been woken by anybody.
+        let mine = me.to_word() | waiters | found & WAITERS;
+        // Acquire: (A2) from whoever left it free. A dead holder released nothing; (A4) is what
+        // brings us all that it did.
+        match self.owner.compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => {
+                self.ground.point(if abandoned { "lock.taken_over" } else { "lock.taken_late" });
+                Ok(Some(self.guard(abandoned)))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether a lock found so can be taken, and if, whether it was abandoned.
+    fn is_to_be_had(&self, found: u64, me: AgentRef) -> Result<Option<bool>, Error> {
+        let Some(holder) = AgentRef::from_word(found) else {
+            return match found {
+                0 => Ok(Some(false)),
+                ABANDONED => Ok(Some(true)),
+                _ => Err(Error::damaged("the owner of a lock", self.at, found)),
+            };
+        };
+        if found & UNUSED != 0 {
+            return Err(Error::damaged("the owner of a lock", self.at, found));
+        }
+        if holder == me {
+            return Err(Error::reentry(self.at));
+        }
+        Ok(self.ground.is_dead(holder).then_some(true))
+    }
+
+    #[cold]
+    fn wait(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
+        let me = self.ground.me()?;
+        let mut waiters = 0;
+        loop {
+            // Before all that is looked at: a death from here on ends the sleep.
+            let deaths = self.ground.deaths();
+            // Acquire: (A5). It stands before the look at `owner`, since a turn that was counted
+            // between the two would be slept through.
+            let turn = self.turn.load(Ordering::Acquire);
+            let found = self.owner.load(Ordering::Relaxed);
+            self.ground.point("lock.looked");
+            let Some(holder) = AgentRef::from_word(found).filter(|holder| {
+                *holder != me && found & UNUSED == 0 && !self.ground.is_dead(*holder)
+            }) else {
+                match self.take(found, me, waiters)? {
+                    Some(guard) => return Ok(guard),
+                    None => continue,
+                }
+            };
+            // Set before the deadline is looked at: one who was woken and is late has taken the
+            // wake-up of another, and leaves the mark for that one.
+            if found & WAITERS == 0
+                && self
+                    .owner
+                    .compare_exchange(found, found | WAITERS, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_err()
+            {
+                continue;
+            }
+            self.ground.point("lock.announced");
+            let sleep =
+                Sleep { word: self.turn, expected: turn, deaths, owner: Some(holder), deadline };
+            if self.ground.wait(sleep)? == Woken::TimedOut {
+                return Err(Error::timed_out("the lock was free"));
+            }
+            self.ground.point("lock.woken");
+            // Others may sleep of whom the next unlocker would not know.
+            waiters = WAITERS;
+        }
+    }
+
+    fn guard(&self, abandoned: bool) -> Guard<'g, G> {
+        Guard {
+            ground: self.ground,
+            owner: self.owner,
+            turn: self.turn,
+            abandoned,
+            unrepaired: abandoned,
+            stays: PhantomData,
+        }
+    }
+}
+
+impl<G: Ground> fmt::Debug for Lock<'_, G> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Lock").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// A held lock. Dropping it gives the lock back.
+///
+/// It stays on its thread, which is the agent that holds the lock. Forgotten, the lock stays taken
+/// until that thread ends, and is then abandoned.
+pub struct Guard<'g, G: Ground> {
+    ground: &'g G,
+    owner: &'g AtomicU64,
+    turn: &'g AtomicU32,
+    abandoned: bool,
+    unrepaired: bool,
+    stays: PhantomData<*const ()>,
+}
+
+impl<G: Ground> Guard<'_, G> {
+    /// Whether a holder died and nobody has repaired since what the lock protects. Then the caller
+    /// does, and says so with [`repaired`](Guard::repaired).
+    #[must_use]
+    pub fn was_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    /// What the lock protects is whole. Without this, an abandoned lock that is given back is
+    /// abandoned for the next holder too.
+    pub fn repaired(&mut self) {
+        self.unrepaired = false;
+    }
+}
+
+impl<G: Ground> Drop for Guard<'_, G> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ground.has_ended() {
+            return;
+        }
+        self.ground.point("unlock.give");
+        // Release: (A2).
+        let held = self.owner.swap(if self.unrepaired { ABANDONED } else { 0 }, Ordering::Release);
+        if held & WAITERS != 0 {
+            self.ground.point("unlock.given");
+            // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
+            self.turn.fetch_add(1, Ordering::Release);
+            self.ground.point("unlock.turned");
+            self.ground.wake(self.turn, 1);
+            self.ground.point("unlock.woken");
+        }
+    }
+}
+
+impl<G: Ground> fmt::Debug for Guard<'_, G> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Guard").field("was_abandoned", &self.abandoned).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! What locks, values and arenas stand on: words by offset, who lives, sleeping and waking.
+//!
+//! One implementation is a mapped region with its roster. Tests bring another, in which agents die
+//! at a chosen step.
+
+use std::num::NonZeroU32;
+use std::time::Instant;
+
+use crate::ground::error::Error;
+use crate::sync::modelled::{AtomicU32, AtomicU64};
+
+/// Where something lies: bytes from the beginning of the memory.
+pub type Offset = u64;
+
+/// A thread that takes locks, for its whole life: no other agent ever has the same pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AgentRef {
+    /// Its place in the table of agents.
+    pub index: u16,
+    /// How many agents had that place before, counted from one. Zero is left out when the count
+    /// overflows, so that an agent written as a word is never zero.
+    pub generation: NonZeroU32,
+}
+
+impl AgentRef {
+    /// `{ generation 32 | index 16 | zero 16 }`. The low bits are free for whoever stores it.
+    #[must_use]
+    pub fn to_word(self) -> u64 {
+        u64::from(self.generation.get()) << 32 | u64::from(self.index) << 16
+    }
+
+    /// The agent in a word, whatever the low sixteen bits are; `None` if nobody is in it.
+    #[must_use]
+    pub fn from_word(word: u64) -> Option<AgentRef> {
+        let [_, _, low, high, a, b, c, d] = word.to_le_bytes();
+        let generation = NonZeroU32::new(u32::from_le_bytes([a, b, c, d]))?;
+        Some(AgentRef { index: u16::from_le_bytes([low, high]), generation })
+    }
+}
+
+/// What a sleeper waits for.
+#[derive(Debug)]
+pub struct Sleep<'w> {
+    /// It sleeps while this word holds `expected`.
+    pub word: &'w AtomicU32,
+    /// What the sleeper saw in `word`.
+    pub expected: u32,
+    /// What [`Ground::deaths`] was *before* the sleeper looked at anything it decided upon.
+    pub deaths: u32,
+    /// Whose death ends the sleep, beside that of any process.
+    pub owner: Option<AgentRef>,
+    /// When the sleep ends at the latest.
+    pub deadline: Option<Instant>,
+}
+
+/// Why a sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Something moved, or might have: look again.
+    Look,
+    /// The deadline passed, and nobody's wake-up was taken.
+    TimedOut,
+}
+
+/// Memory that several agents hold, as one of them sees it.
+///
+/// A `u32` and a `u64` never overlap. All bytes are zero when they are first seen.
+pub trait Ground {
+    /// The word at `at`.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if it is not aligned or not all of it lies in the memory.
+    fn u32(&self, at: Offset) -> Result<&AtomicU32, Error>;
+
+    /// The word at `at`.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if it is not aligned or not all of it lies in the memory.
+    fn u64(&self, at: Offset) -> Result<&AtomicU64, Error>;
+
+    /// How many bytes there are. It never shrinks.
+    fn length(&self) -> u64;
+
+    /// Makes the memory at least `to` bytes long; what is new is zero.
+    ///
+    /// # Errors
+    ///
+    /// Full, if that is beyond a limit; a system error, if there is no memory to be had.
+    fn grow(&self, to: u64) -> Result<(), Error>;
+
+    /// Copies `bytes` to `at`, as relaxed words.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if `at` is not a multiple of eight or not all of it lies in the memory, where the
+    /// last word counts whole.
+    fn copy_in(&self, at: Offset, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Copies from `at`, as relaxed words.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, as for [`copy_in`](Ground::copy_in).
+    fn copy_out(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Error>;
+
+    /// The agent of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be an agent, since there are too many or the process was forked.
+    fn me(&self) -> Result<AgentRef, Error>;
+
+    /// Whether an agent executes no further instruction: its place has another generation, is given
+    /// back, does not exist, or its word has `OWNER_DIED`.
+    ///
+    /// Loaded with acquire, so that a `true` comes after all that the agent ever did (A4): the
+    /// kernel marks the word after the thread's last store, and whoever takes the place over has
+    /// seen that mark.
+    fn is_dead(&self, agent: AgentRef) -> bool;
+
+    /// Counts deaths of processes as this process notices them. Loaded with acquire.
+    fn deaths(&self) -> u32;
+
+    /// Sleeps, unless `word` is not `expected` any more, `deaths` has moved or the owner is dead.
+    ///
+    /// Whoever is woken by the owner's death wakes all others that sleep on that agent, since the
+    /// kernel wakes one only, and that one may be waiting for another lock of the same agent.
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot have it sleep.
+    fn wait(&self, sleep: Sleep<'_>) -> Result<Woken, Error>;
+
+    /// Wakes up to `count` sleepers of `word`.
+    fn wake(&self, word: &AtomicU32, count: u32);
+
+    /// A place between two steps, at which a test may end the agent.
+    fn point(&self, _step: &'static str) {}
+
+    /// Whether a test has ended this agent: it must not touch the memory any more.
+    fn has_ended(&self) -> bool {
+        false
+    }
+}
