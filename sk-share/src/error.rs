@@ -46,6 +46,31 @@ pub(crate) enum Reason {
         what: &'static str,
         limit: u64,
     },
+    /// A word that none of our processes can have written.
+    DamagedWord {
+        what: &'static str,
+        at: u64,
+        found: u64,
+    },
+    /// The deadline passed before this came.
+    TimedOut {
+        what: &'static str,
+    },
+    /// The caller holds what it asks for.
+    Reentry {
+        at: u64,
+    },
+    /// Something that has one user at a time has another one, who lives.
+    Busy {
+        what: &'static str,
+        at: u64,
+    },
+    /// More than could ever fit.
+    TooLong {
+        what: &'static str,
+        asked: u64,
+        limit: u64,
+    },
     /// What was opened is not what was expected.
     Foreign {
         what: &'static str,
@@ -89,10 +114,59 @@ impl Error {
         Error::new(Reason::System { what, value, source })
     }
 
+    /// For a word at an offset: it is what no process of ours can have left there.
+    #[doc(hidden)]
+    #[cold]
+    pub fn damaged_at(what: &'static str, at: u64, found: u64) -> Error {
+        Error::new(Reason::DamagedWord { what, at, found })
+    }
+
+    #[doc(hidden)]
+    #[cold]
+    pub fn full(asked: u64, limit: u64) -> Error {
+        Error::new(Reason::Limit { asked, what: "the region's own limit", limit })
+    }
+
+    #[cold]
+    pub(crate) fn timed_out(what: &'static str) -> Error {
+        Error::new(Reason::TimedOut { what })
+    }
+
+    #[cold]
+    pub(crate) fn reentry(at: u64) -> Error {
+        Error::new(Reason::Reentry { at })
+    }
+
+    #[cold]
+    pub(crate) fn busy(what: &'static str, at: u64) -> Error {
+        Error::new(Reason::Busy { what, at })
+    }
+
+    #[cold]
+    pub(crate) fn too_long(what: &'static str, asked: u64, limit: u64) -> Error {
+        Error::new(Reason::TooLong { what, asked, limit })
+    }
+
+    /// True when the deadline passed before what was waited for came.
+    pub fn is_timeout(&self) -> bool {
+        matches!(*self.0, Reason::TimedOut { .. })
+    }
+
+    /// True when the calling thread holds the lock that it asks for, or asks from within a change
+    /// of the same value.
+    pub fn is_reentry(&self) -> bool {
+        matches!(*self.0, Reason::Reentry { .. })
+    }
+
+    /// True when somebody else, who lives, is in the middle of what allows only one.
+    pub fn is_busy(&self) -> bool {
+        matches!(*self.0, Reason::Busy { .. })
+    }
+
     /// True when a word of the memory holds what it never should: some process wrote where it had
     /// no business, or is of another build.
     pub fn is_damaged(&self) -> bool {
-        matches!(*self.0, Reason::Damaged { .. })
+        matches!(*self.0, Reason::Damaged { .. } | Reason::DamagedWord { .. })
     }
 
     /// True when an offset, a size or an alignment does not fit what is there.
@@ -104,7 +178,7 @@ impl Error {
     /// (`RLIMIT_AS`), of memory, of descriptors, of members or agents.
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
-            Reason::Limit { .. } | Reason::Full { .. } => true,
+            Reason::Limit { .. } | Reason::Full { .. } | Reason::TooLong { .. } => true,
             Reason::System { source, .. } => {
                 matches!(
                     source.kind(),
@@ -141,6 +215,17 @@ impl fmt::Display for Error {
         match &*self.0 {
             Reason::Damaged { what, value, limit } => {
                 write!(f, "the memory is damaged: {what} is {value}, the limit is {limit}")
+            }
+            Reason::DamagedWord { what, at, found } => {
+                write!(f, "the memory is damaged: {what} at offset {at} is {found:#x}")
+            }
+            Reason::TimedOut { what } => write!(f, "the deadline passed before {what}"),
+            Reason::Reentry { at } => {
+                write!(f, "this thread already holds the lock at offset {at}")
+            }
+            Reason::Busy { what, at } => write!(f, "{what} at offset {at} is in use"),
+            Reason::TooLong { what, asked, limit } => {
+                write!(f, "{asked} bytes are more than {what} of {limit}")
             }
             Reason::Outside { what, offset, bytes, length } => {
                 write!(f, "{what} of {bytes} bytes at offset {offset}, where {length} bytes are")

@@ -9,14 +9,14 @@
 //! No region is a [`Ground`] yet: these parts are shown over models, and wait for values to use them.
 
 mod arena;
-mod error;
+mod event_count;
 mod flip;
 mod lock;
 mod words;
 
 pub use crate::sync::modelled::{AtomicU32, AtomicU64};
 pub use arena::{Account, Arena, Reservation};
-pub use error::Error;
+pub use event_count::EventCount;
 pub use flip::{Flip, Writer};
 pub use lock::{Guard, Lock};
-pub use words::{AgentRef, Ground, Offset, Sleep, Woken};
+pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};

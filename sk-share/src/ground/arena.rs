@@ -35,7 +35,7 @@ use records::{DONE, Record};
 
 use super::lock::{Guard, Lock};
 use super::words::{Ground, Offset};
-use crate::ground::error::Error;
+use crate::error::Error;
 use crate::sync::modelled::{Ordering, fence};
 
 /// Blocks of shared memory.
@@ -83,7 +83,7 @@ impl<'g, G: Ground> Arena<'g, G> {
     pub fn open(ground: &'g G, at: Offset) -> Result<Arena<'g, G>, Error> {
         let lock = Lock::at(ground, at)?;
         let get = |word| {
-            let at = at.checked_add(word).ok_or_else(|| Error::damaged("an arena", at, at))?;
+            let at = at.checked_add(word).ok_or_else(|| Error::damaged_at("an arena", at, at))?;
             ground.u64(at).map(|word| word.load(Ordering::Relaxed))
         };
         let layout = Layout::new(at, get(CHUNK_BYTES)?, get(MOST_CHUNKS)?, get(FIRST)?)?;
@@ -108,7 +108,7 @@ impl<'g, G: Ground> Arena<'g, G> {
         let me = self.ground.me()?;
         let most = self.layout.most_chunks * self.layout.chunk_bytes;
         if bytes > most {
-            return Err(Error::too_long(bytes, most));
+            return Err(Error::too_long("the largest block", bytes, most));
         }
         let _guard = self.hold(deadline)?;
         let books = self.books();
@@ -160,7 +160,7 @@ impl<'g, G: Ground> Arena<'g, G> {
         if books.is_used(place)? {
             Ok(books.bytes(place))
         } else {
-            Err(Error::damaged("the offset of a block", block, block))
+            Err(Error::damaged_at("the offset of a block", block, block))
         }
     }
 
@@ -231,7 +231,7 @@ impl<'g, G: Ground> Arena<'g, G> {
     fn held_by(&self, books: &Books<'_, G>, word: Offset) -> Result<Offset, Error> {
         let block = books.get(word)?;
         if block != 0 && !books.is_used(books.locate(block)?)? {
-            return Err(Error::damaged("a word that holds a block", word, block));
+            return Err(Error::damaged_at("a word that holds a block", word, block));
         }
         Ok(block)
     }

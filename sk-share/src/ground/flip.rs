@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0  lock      16 bytes, of which the last four are
-//!  12  changes   u32, { commits, counted 31 | WATCHED }, for those who sleep on it
+//!  12  changes   u32, the event count of those who watch
 //!  16  version   u64, the number of the last commit: its slot is `version & 1`
 //!  24  begun     u64, the number of the last commit that somebody began
 //!  32  slot 0    { length u64, check u64, block u64, 64 bytes }
@@ -29,22 +29,17 @@
 //!
 //! Pairs of orderings: (A2) of the lock. (A3) who loads a version sees its slot: release at the
 //! commit, acquire in `read`. (A6) who copied a byte of a commit sees that it was begun: a release
-//! fence after the store of `begun`, an acquire fence before it is looked at. (A7) a watcher
-//! either sets WATCHED before a commit is counted, which then wakes it, or sees that commit's
-//! version: release at the count, acquire in `changed`.
+//! fence after the store of `begun`, an acquire fence before it is looked at. (A7) of the event count.
 
 use std::fmt;
 use std::time::Instant;
 
 use super::arena::{Arena, Reservation};
+use super::event_count::EventCount;
 use super::lock::{Guard, Lock};
-use super::words::{Ground, Offset, Sleep, Woken};
-use crate::ground::error::Error;
-use crate::sync::modelled::{AtomicU32, AtomicU64, Ordering, fence};
-
-/// Somebody sleeps on `changes`, or did.
-const WATCHED: u32 = 1;
-const ONE_COMMIT: u32 = 2;
+use super::words::{Attempt, Ground, Offset, wait_for};
+use crate::error::Error;
+use crate::sync::modelled::{AtomicU64, Ordering, fence};
 
 const CHANGES: u64 = 12;
 const VERSION: u64 = 16;
@@ -65,7 +60,7 @@ pub struct Flip<'g, G: Ground> {
     ground: &'g G,
     at: Offset,
     lock: Lock<'g, G>,
-    changes: &'g AtomicU32,
+    changes: EventCount<'g, G>,
     version: &'g AtomicU64,
     begun: &'g AtomicU64,
     arena: Option<&'g Arena<'g, G>>,
@@ -88,13 +83,13 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// Damaged, if none fits there.
     pub fn at(ground: &'g G, at: Offset) -> Result<Flip<'g, G>, Error> {
         if at.checked_add(Self::BYTES).is_none_or(|end| end > ground.length()) {
-            return Err(Error::damaged("the place of a value", at, at));
+            return Err(Error::damaged_at("the place of a value", at, at));
         }
         Ok(Flip {
             ground,
             at,
             lock: Lock::at(ground, at)?,
-            changes: ground.u32(at + CHANGES)?,
+            changes: EventCount::at(ground, at + CHANGES)?,
             version: ground.u64(at + VERSION)?,
             begun: ground.u64(at + BEGUN)?,
             arena: None,
@@ -176,24 +171,22 @@ impl<'g, G: Ground> Flip<'g, G> {
     ///
     /// Timeout.
     pub fn changed(&self, seen: u64, deadline: Option<Instant>) -> Result<u64, Error> {
-        loop {
-            let version = self.version();
-            if version != seen {
-                return Ok(version);
-            }
-            // Before the version: whoever dies between its commit and its wake is noticed.
-            let deaths = self.ground.deaths();
-            // Acquire: (A7).
-            let expected = self.changes.fetch_or(WATCHED, Ordering::Acquire) | WATCHED;
-            if self.version() != seen {
-                continue;
-            }
-            self.ground.point("flip.watch");
-            let sleep = Sleep { word: self.changes, expected, deaths, owner: None, deadline };
-            if self.ground.wait(sleep)? == Woken::TimedOut {
-                return Err(Error::timed_out("the value changed"));
+        wait_for(self.ground, "the value changed", deadline, || Ok(self.look_for_change(seen)))
+    }
+
+    /// One look of who waits for a version other than `seen`.
+    pub fn look_for_change(&self, seen: u64) -> Attempt<u64> {
+        // Before the version: whoever dies between its commit and its wake is noticed.
+        let deaths = self.ground.deaths();
+        let mut version = self.version();
+        if version == seen {
+            let expected = self.changes.prepare();
+            version = self.version();
+            if version == seen {
+                return Attempt::Sleep(self.changes.sleep(deaths, expected, None));
             }
         }
+        Attempt::Done(version)
     }
 
     fn slot(&self, version: u64) -> Slot {
@@ -218,13 +211,13 @@ impl<'g, G: Ground> Flip<'g, G> {
         }
         let from = if length <= IN_PLACE { slot.bytes() } else { block };
         if length > IN_PLACE && !self.arena.is_some_and(|arena| arena.may_hold(block, length)) {
-            return Err(Error::damaged("the block of a value", slot.block(), block));
+            return Err(Error::damaged_at("the block of a value", slot.block(), block));
         }
         if from.checked_add(length).is_none_or(|end| end > ground.length()) {
-            return Err(Error::damaged("the length of a value", slot.length(), length));
+            return Err(Error::damaged_at("the length of a value", slot.length(), length));
         }
         let length = usize::try_from(length)
-            .map_err(|_| Error::damaged("the length of a value", slot.length(), length))?;
+            .map_err(|_| Error::damaged_at("the length of a value", slot.length(), length))?;
         bytes.resize(length, 0);
         let copied = ground.copy_out(from, bytes);
         if self.is_overtaken(version) {
@@ -233,7 +226,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         copied?;
         let found = checksum(version, bytes);
         if found != check {
-            return Err(Error::damaged("the checksum of a value", slot.check(), found));
+            return Err(Error::damaged_at("the checksum of a value", slot.check(), found));
         }
         Ok(Copied::Whole)
     }
@@ -317,7 +310,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
             // Nobody writes while we hold the lock.
             Copied::Overtaken => {
                 let begun = self.flip.begun.load(Ordering::Relaxed);
-                Err(Error::damaged("the count of commits", self.flip.at + BEGUN, begun))
+                Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, begun))
             }
         }
     }
@@ -328,7 +321,11 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         let block = self.flip.ground.u64(slot.block())?.load(Ordering::Relaxed);
         let Some(arena) = self.flip.arena else {
             let fits = length <= IN_PLACE;
-            return if fits { Ok(Place::Slot) } else { Err(Error::too_long(length, IN_PLACE)) };
+            return if fits {
+                Ok(Place::Slot)
+            } else {
+                Err(Error::too_long("a value without an arena", length, IN_PLACE))
+            };
         };
         if length <= IN_PLACE {
             return Ok(if block == 0 { Place::Slot } else { Place::SlotAlone(arena) });
@@ -345,11 +342,11 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     ///
     /// Full, if there is no room; damaged. Then the value is as it was.
     pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let Flip { ground, changes, version, begun, .. } = *self.flip;
+        let Flip { ground, version, begun, .. } = *self.flip;
         let number = self.version();
         if begun.load(Ordering::Relaxed).wrapping_sub(number) > 1 {
             let found = begun.load(Ordering::Relaxed);
-            return Err(Error::damaged("the count of commits", self.flip.at + BEGUN, found));
+            return Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, found));
         }
         let next = number.wrapping_add(1);
         let slot = self.flip.slot(next);
@@ -385,14 +382,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         // Release: (A3). This store is the commit.
         version.store(next, Ordering::Release);
         ground.point("flip.committed");
-        // Release: (A7).
-        if changes.fetch_add(ONE_COMMIT, Ordering::Release) & WATCHED != 0 {
-            ground.point("flip.counted");
-            // One that sets it again before it is woken sleeps on another number, or not at all.
-            changes.fetch_and(!WATCHED, Ordering::Relaxed);
-            ground.point("flip.unwatched");
-            ground.wake(changes, u32::MAX);
-        }
+        self.flip.changes.notify_all();
         ground.point("flip.woken");
         Ok(next)
     }

@@ -19,7 +19,7 @@
 //! derived follows from the rest and is made anew when a holder of the lock has died.
 
 use super::super::words::Offset;
-use crate::ground::error::Error;
+use crate::error::Error;
 
 pub(super) const CHUNK_BYTES: u64 = 16;
 pub(super) const MOST_CHUNKS: u64 = 24;
@@ -132,7 +132,7 @@ impl Layout {
         most_chunks: u64,
         first: Offset,
     ) -> Result<Layout, Error> {
-        let damaged = |found| Err(Error::damaged("the layout of an arena", at, found));
+        let damaged = |found| Err(Error::damaged_at("the layout of an arena", at, found));
         if !(256..=1 << 30).contains(&chunk_bytes) || !chunk_bytes.is_power_of_two() {
             return damaged(chunk_bytes);
         }
