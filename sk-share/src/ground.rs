@@ -15,7 +15,7 @@ mod lock;
 mod words;
 
 pub use crate::sync::modelled::{AtomicU32, AtomicU64};
-pub use arena::{Account, Arena, Reservation};
+pub use arena::{Account, Arena, Layout, Reservation};
 pub use event_count::EventCount;
 pub use flip::{Flip, Writer};
 pub use lock::{Guard, Lock};

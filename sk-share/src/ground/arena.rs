@@ -25,12 +25,14 @@ mod books;
 mod layout;
 mod records;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Instant;
 
 pub use account::Account;
 use books::Books;
-use layout::{CHUNK_BYTES, CHUNKS, FIRST, Layout, MOST_CHUNKS, TABLE};
+pub use layout::Layout;
+use layout::{CHUNK_BYTES, CHUNKS, FIRST, MOST_CHUNKS, TABLE};
 use records::{DONE, Record};
 
 use super::lock::{Guard, Lock};
@@ -42,7 +44,7 @@ use crate::sync::modelled::{Ordering, fence};
 pub struct Arena<'g, G: Ground> {
     ground: &'g G,
     lock: Lock<'g, G>,
-    layout: Layout,
+    layout: Cow<'g, Layout>,
 }
 
 impl<'g, G: Ground> Arena<'g, G> {
@@ -72,7 +74,7 @@ impl<'g, G: Ground> Arena<'g, G> {
         {
             ground.u64(at + word)?.store(value, Ordering::Relaxed);
         }
-        Ok(Arena { ground, lock: Lock::at(ground, at)?, layout })
+        Ok(Arena { ground, lock: Lock::at(ground, at)?, layout: Cow::Owned(layout) })
     }
 
     /// An arena that somebody made.
@@ -87,7 +89,23 @@ impl<'g, G: Ground> Arena<'g, G> {
             ground.u64(at).map(|word| word.load(Ordering::Relaxed))
         };
         let layout = Layout::new(at, get(CHUNK_BYTES)?, get(MOST_CHUNKS)?, get(FIRST)?)?;
-        Ok(Arena { ground, lock, layout })
+        Ok(Arena { ground, lock, layout: Cow::Owned(layout) })
+    }
+
+    /// The arena of a layout that was found before, without another look at it.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if it does not lie in this memory.
+    #[inline]
+    pub fn again(ground: &'g G, layout: &'g Layout) -> Result<Arena<'g, G>, Error> {
+        Ok(Arena { ground, lock: Lock::at(ground, layout.at)?, layout: Cow::Borrowed(layout) })
+    }
+
+    /// What [`again`](Arena::again) takes.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout.clone().into_owned()
     }
 
     /// Reserves a block of at least `bytes` bytes, for `word` to hold in place of what it holds now.
