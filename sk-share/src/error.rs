@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use sk_function::Unfinished;
+
 use crate::memory::RegionId;
 
 /// Why something with shared memory did not work. One word wide.
@@ -60,6 +62,8 @@ pub(crate) enum Reason {
     Reentry {
         at: u64,
     },
+    /// An operation ended without an outcome.
+    Unfinished(Unfinished),
     /// Something that has one user at a time has another one, who lives.
     Busy {
         what: &'static str,
@@ -223,6 +227,7 @@ impl fmt::Display for Error {
             Reason::Reentry { at } => {
                 write!(f, "this thread already holds the lock at offset {at}")
             }
+            Reason::Unfinished(why) => why.fmt(f),
             Reason::Busy { what, at } => write!(f, "{what} at offset {at} is in use"),
             Reason::TooLong { what, asked, limit } => {
                 write!(f, "{asked} bytes are more than {what} of {limit}")

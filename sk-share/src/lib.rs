@@ -49,6 +49,8 @@ mod error;
 mod fault;
 mod sync;
 mod sys;
+#[cfg(not(loom))]
+mod waiting;
 
 pub use error::Error;
 

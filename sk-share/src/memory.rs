@@ -40,15 +40,22 @@
 //! # Ok::<(), sk_share::Error>(())
 //! ```
 
+#[cfg(not(loom))]
+mod commons;
 mod copy;
 mod region;
 mod roster;
+mod sleeper;
 mod wait;
 
 /// What lies where, who writes it, and what a death leaves at each step.
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
+#[cfg(not(loom))]
+pub use commons::Commons;
 pub use region::{Kind, Region, RegionId};
 pub use roster::{Agent, Deaths, Member, Roster};
+pub(crate) use sleeper::Rest;
+pub(crate) use wait::wake;
 pub use wait::{Wait, Woken, wake_all, wake_one};

@@ -7,16 +7,19 @@ mod member;
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::task::Waker;
 use std::thread::JoinHandle;
 
+use super::sleeper::{self, Rest, Sleepers};
 use super::wait::Spinning;
 use super::{Kind, Region, RegionId};
 use crate::error::{Error, Reason};
+use crate::ground::Sleep;
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak, lock};
 use crate::sys::{self, Scope};
 
 pub use agent::Agent;
-pub(super) use agent::is_this_thread_an_agent;
+pub(super) use agent::{is_this_thread_an_agent, of_this_thread};
 pub use member::Member;
 
 use member::Table;
@@ -83,11 +86,22 @@ pub(super) struct Shared {
     /// So many threads of the program may be awake for spinning to be of use.
     processors: u32,
     pub(super) spinning: Spinning,
+    pub(super) sleepers: Sleepers,
 }
 
 /// How many deaths this process had noticed when it was asked; see [`Roster::deaths`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deaths(pub(super) u32);
+
+impl Deaths {
+    pub(crate) fn from_count(count: u32) -> Deaths {
+        Deaths(count)
+    }
+
+    pub(crate) fn count(self) -> u32 {
+        self.0
+    }
+}
 
 /// The memberships of this process, also those in copies made by fork, which count for nothing.
 static JOINED: Mutex<Vec<Weak<Membership>>> = Mutex::new(Vec::new());
@@ -147,6 +161,7 @@ impl Roster {
             processors: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             spinning: Spinning::new(),
+            sleepers: Sleepers::default(),
         });
         let (me, life) = life::start(Arc::clone(&shared))?;
         let membership = Arc::new(Membership { shared, me, life: Mutex::new(Some(life)) });
@@ -221,7 +236,7 @@ impl Roster {
     /// All agents are in use; the thread is one of another roster, is ending, or holds a robust mutex of the
     /// C library; the handle is a copy, or this process has left.
     pub fn agent(&self) -> Result<Agent, Error> {
-        agent::of_this_thread(self.shared())
+        of_this_thread(self.shared())
     }
 
     /// Whether the thread that this agent was has ended, in whatever way. Then it executes no further
@@ -234,6 +249,33 @@ impl Roster {
         self.shared().check()?;
         let slot = agent::Slot::of(&self.shared().region, agent)?;
         Ok(!slot.is_living_as(agent))
+    }
+
+    /// The agent that stands for this process as a whole: a thread that lives as long as the membership.
+    ///
+    /// # Errors
+    /// As for [`agent`](Self::agent); there is no thread to be had.
+    pub(crate) fn agent_of_process(&self) -> Result<Agent, Error> {
+        sleeper::agent_of_process(self.shared())
+    }
+
+    /// Has a thread of this process sleep in the place of a task.
+    ///
+    /// # Errors
+    /// There is no thread to be had, the handle is a copy, or this process has left.
+    pub(crate) fn rest(
+        &self,
+        region: &Region,
+        sleep: &Sleep,
+        waker: &Waker,
+    ) -> Result<Rest, Error> {
+        sleeper::rest(self.shared(), region, sleep, waker)
+    }
+
+    /// Whether an agent of the same process as this one, which is dead, still lives. False when the slot
+    /// was used again since: that takes longer than a process takes to end.
+    pub(crate) fn has_living_sibling(&self, of: Agent) -> bool {
+        agent::has_living_sibling(&self.shared().region, of)
     }
 
     /// The member that an agent is a thread of, as long as it lives.

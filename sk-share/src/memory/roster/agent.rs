@@ -14,6 +14,7 @@ use std::fmt;
 use super::{Member, OWNER_DIED, Roster, Shared, THREAD, WAITERS, is_living, member};
 use crate::error::{Error, Reason};
 use crate::fault;
+use crate::ground::AgentRef;
 use crate::memory::Region;
 use crate::sync::{Arc, AtomicU32, Ordering};
 use crate::sys::{self, RobustList, Scope};
@@ -67,6 +68,10 @@ impl Agent {
         (usize::from(slot) < MOST && generation != 0).then_some(Agent { slot, generation })
     }
 
+    pub(crate) fn of_ref(of: AgentRef) -> Option<Agent> {
+        Agent::from_parts(of.index, of.generation.get())
+    }
+
     /// The place in the table, below [`Roster::AGENTS`].
     pub fn slot(self) -> u16 {
         self.slot
@@ -96,7 +101,7 @@ thread_local! {
 }
 
 /// The agent of the calling thread in this roster.
-pub(super) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, Error> {
+pub(in crate::memory) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, Error> {
     shared.check()?;
     HELD.try_with(|cell| {
         let mut held = cell.try_borrow_mut().map_err(|_| Error::new(Reason::ThreadEnds))?;
@@ -124,6 +129,20 @@ pub(in crate::memory) fn is_this_thread_an_agent(shared: &Arc<Shared>) -> bool {
         Some(Arc::ptr_eq(&held.as_ref()?.shared, shared))
     });
     held.is_ok_and(|held| held == Some(true))
+}
+
+/// Whether another thread of the process of a dead agent lives, as far as its slot still tells.
+pub(super) fn has_living_sibling(region: &Region, of: Agent) -> bool {
+    let Ok(slot) = Slot::of(region, of) else { return false };
+    if slot.generation().load(Ordering::Acquire) != of.generation {
+        return false;
+    }
+    let member = slot.row_and_generation();
+    (0..MOST).filter_map(|number| Slot::at(region, number).ok()).any(|other| {
+        is_living(other.word().load(Ordering::Acquire))
+            && !other.has_successor()
+            && other.row_and_generation() == member
+    })
 }
 
 /// Takes a free slot for this thread.
