@@ -9,6 +9,7 @@
 //! No region is a [`Ground`] yet: these parts are shown over models, and wait for values to use them.
 
 mod arena;
+mod checksum;
 mod event_count;
 mod flip;
 mod lock;
@@ -17,6 +18,6 @@ mod words;
 pub use crate::sync::modelled::{AtomicU32, AtomicU64};
 pub use arena::{Account, Arena, Layout, Reservation};
 pub use event_count::EventCount;
-pub use flip::{Flip, Writer};
+pub use flip::{Buffer, Flip, Writer};
 pub use lock::{Guard, Lock};
 pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};

@@ -46,7 +46,6 @@ pub struct Lock<'g, G: Ground> {
     ground: &'g G,
     at: Offset,
     owner: &'g AtomicU64,
-    turn: &'g AtomicU32,
 }
 
 impl<'g, G: Ground> Lock<'g, G> {
@@ -59,8 +58,18 @@ impl<'g, G: Ground> Lock<'g, G> {
     ///
     /// Damaged, if no lock fits there.
     pub fn at(ground: &'g G, at: Offset) -> Result<Lock<'g, G>, Error> {
-        let turn = at.checked_add(TURN).ok_or_else(|| Error::damaged_at("a lock", at, at))?;
-        Ok(Lock { ground, at, owner: ground.u64(at)?, turn: ground.u32(turn)? })
+        let [owner, _] = ground.words::<2>(at)?;
+        Ok(Lock { ground, at, owner })
+    }
+
+    /// The lock whose first word this is; the second lies behind it.
+    #[inline]
+    pub(super) fn of(ground: &'g G, at: Offset, owner: &'g AtomicU64) -> Lock<'g, G> {
+        Lock { ground, at, owner }
+    }
+
+    fn turn(&self) -> Result<&'g AtomicU32, Error> {
+        self.ground.u32(self.at + TURN)
     }
 
     /// Takes the lock, waiting for as long as it takes.
@@ -133,12 +142,13 @@ impl<'g, G: Ground> Lock<'g, G> {
         if has_slept {
             self.ground.point("lock.woken");
         }
+        let turn_word = self.turn()?;
         loop {
             // Before all that is looked at: a death from here on ends the sleep.
             let deaths = self.ground.deaths();
             // Acquire: (A5). It stands before the look at `owner`, since a turn that was counted
             // between the two would be slept through.
-            let turn = self.turn.load(Ordering::Acquire);
+            let turn = turn_word.load(Ordering::Acquire);
             let found = self.owner.load(Ordering::Relaxed);
             self.ground.point("lock.looked");
             if self.is_to_be_had(found, me)?.is_some() {
@@ -216,8 +226,8 @@ impl<'g, G: Ground> Lock<'g, G> {
     fn guard(&self, abandoned: bool) -> Guard<'g, G> {
         Guard {
             ground: self.ground,
+            at: self.at,
             owner: self.owner,
-            turn: self.turn,
             abandoned,
             unrepaired: abandoned,
             stays: PhantomData,
@@ -237,8 +247,8 @@ impl<G: Ground> fmt::Debug for Lock<'_, G> {
 /// until that thread ends, and is then abandoned.
 pub struct Guard<'g, G: Ground> {
     ground: &'g G,
+    at: Offset,
     owner: &'g AtomicU64,
-    turn: &'g AtomicU32,
     abandoned: bool,
     unrepaired: bool,
     stays: PhantomData<*const ()>,
@@ -264,6 +274,20 @@ impl<G: Ground> Guard<'_, G> {
     }
 }
 
+impl<G: Ground> Guard<'_, G> {
+    #[cold]
+    fn wake_one(&self) {
+        self.ground.point("unlock.given");
+        // It was there when the lock was found, and memory never shrinks.
+        let Ok(turn) = self.ground.u32(self.at + TURN) else { return };
+        // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
+        turn.fetch_add(1, Ordering::Release);
+        self.ground.point("unlock.turned");
+        self.ground.wake(turn, 1);
+        self.ground.point("unlock.woken");
+    }
+}
+
 impl<G: Ground> Drop for Guard<'_, G> {
     #[inline]
     fn drop(&mut self) {
@@ -274,12 +298,7 @@ impl<G: Ground> Drop for Guard<'_, G> {
         // Release: (A2).
         let held = self.owner.swap(if self.unrepaired { ABANDONED } else { 0 }, Ordering::Release);
         if held & WAITERS != 0 {
-            self.ground.point("unlock.given");
-            // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
-            self.turn.fetch_add(1, Ordering::Release);
-            self.ground.point("unlock.turned");
-            self.ground.wake(self.turn, 1);
-            self.ground.point("unlock.woken");
+            self.wake_one();
         }
     }
 }

@@ -123,6 +123,13 @@ pub trait Ground {
     /// Damaged, if it is not aligned or not all of it lies in the memory.
     fn u64(&self, at: Offset) -> Result<&AtomicU64, Error>;
 
+    /// So many words from `at` on, looked up once and then used one by one.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if they are not aligned or not all of them lie in the memory.
+    fn words<const N: usize>(&self, at: Offset) -> Result<&[AtomicU64; N], Error>;
+
     /// How many bytes there are. It never shrinks.
     fn length(&self) -> u64;
 

@@ -71,6 +71,12 @@ impl Ground for Commons {
         self.region.word64(at)
     }
 
+    #[inline]
+    fn words<const N: usize>(&self, at: Offset) -> Result<&[AtomicU64; N], Error> {
+        let words = self.region.words64(at, N)?;
+        words.first_chunk().ok_or_else(|| Error::damaged_at("an offset", at, at))
+    }
+
     fn length(&self) -> u64 {
         self.region.length().unwrap_or_else(|_| self.region.known_length())
     }

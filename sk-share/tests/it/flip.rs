@@ -294,7 +294,7 @@ mod in_an_arena {
         assert_eq!(check(&agent), 0);
         let error = with(&agent, 1, |flip| flip.write(&[0; 30_000], soon()).unwrap_err());
         assert!(error.is_limit());
-        assert_eq!(read(&agent, 1).1, []);
+        assert_eq!(read(&agent, 1).1, Vec::<u8>::new());
     }
 
     #[test]

@@ -286,6 +286,16 @@ impl Ground for Agent {
         Ok(&self.memory.doubles[self.memory.place(at, 8, 1)?])
     }
 
+    fn words<const N: usize>(&self, at: Offset) -> Result<&[AtomicU64; N], Error> {
+        self.step();
+        let last = at.saturating_add(N as u64 * 8 - 8);
+        if last >= self.length() || !at.is_multiple_of(8) {
+            return Err(Error::damaged_at("an offset", at, self.length()));
+        }
+        let first = usize::try_from(at / 8).unwrap();
+        Ok(self.memory.doubles[first..].first_chunk().unwrap())
+    }
+
     fn length(&self) -> u64 {
         self.memory.length.load(SeqCst)
     }
