@@ -62,6 +62,33 @@ pub(crate) enum Reason {
     Reentry {
         at: u64,
     },
+    /// What has this name is of another type.
+    OtherType {
+        name: String,
+        found: String,
+        expected: String,
+    },
+    /// Nothing has this name, or not any more.
+    NotFound {
+        name: String,
+    },
+    /// A handle arrived without the memory that it names.
+    NoDescriptor {
+        region: RegionId,
+    },
+    /// Nobody has passed anything to this process, or it was received before.
+    NothingInherited,
+    /// A limit that leaves no room for anything.
+    TooSmall {
+        asked: u64,
+        least: u64,
+    },
+    /// The share is stopped.
+    Stopped {
+        what: &'static str,
+    },
+    /// Bytes that do not decode, or a value that does not encode.
+    Codec(sk_cereal::Error),
     /// An operation ended without an outcome.
     Unfinished(Unfinished),
     /// Something that has one user at a time has another one, who lives.
@@ -162,6 +189,47 @@ impl Error {
         matches!(*self.0, Reason::Reentry { .. })
     }
 
+    #[cold]
+    pub(crate) fn not_found(name: &str) -> Error {
+        Error::new(Reason::NotFound { name: name.to_owned() })
+    }
+
+    #[cold]
+    pub(crate) fn stopped(what: &'static str) -> Error {
+        Error::new(Reason::Stopped { what })
+    }
+
+    /// What of this is the fault of the memory and to be told to all who hold it.
+    pub(crate) fn fault(&self) -> Option<u8> {
+        match &*self.0 {
+            Reason::Damaged { .. } | Reason::DamagedWord { .. } => Some(1),
+            Reason::Codec(_) => Some(2),
+            Reason::Limit { .. } | Reason::Full { .. } => Some(3),
+            Reason::System { .. } => Some(4),
+            _ => None,
+        }
+    }
+
+    /// True when nothing has the name, or what had it was removed.
+    pub fn is_not_found(&self) -> bool {
+        matches!(*self.0, Reason::NotFound { .. })
+    }
+
+    /// True when what has the name is of another type.
+    pub fn is_other_type(&self) -> bool {
+        matches!(*self.0, Reason::OtherType { .. })
+    }
+
+    /// True when the share is stopped and the operation cannot wait in the memory until it starts.
+    pub fn is_stopped(&self) -> bool {
+        matches!(*self.0, Reason::Stopped { .. })
+    }
+
+    /// True when a value could not be encoded, or bytes not be decoded.
+    pub fn is_codec(&self) -> bool {
+        matches!(*self.0, Reason::Codec(_))
+    }
+
     /// True when somebody else, who lives, is in the middle of what allows only one.
     pub fn is_busy(&self) -> bool {
         matches!(*self.0, Reason::Busy { .. })
@@ -214,6 +282,13 @@ impl Error {
     }
 }
 
+impl From<sk_cereal::Error> for Error {
+    #[cold]
+    fn from(error: sk_cereal::Error) -> Error {
+        Error::new(Reason::Codec(error))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -227,6 +302,25 @@ impl fmt::Display for Error {
             Reason::Reentry { at } => {
                 write!(f, "this thread already holds the lock at offset {at}")
             }
+            Reason::OtherType { name, found, expected } => {
+                write!(f, "{name:?} is {found} and not {expected}")
+            }
+            Reason::NotFound { name } => write!(f, "nothing has the name {name:?}"),
+            Reason::NoDescriptor { region } => write!(
+                f,
+                "the memory {region} did not come with its handle: its descriptor has to travel beside \
+                 the bytes"
+            ),
+            Reason::NothingInherited => f.write_str(
+                "nothing was passed to this process by the one that started it, or it was received before",
+            ),
+            Reason::TooSmall { asked, least } => {
+                write!(f, "a limit of {asked} bytes is too small: the least is {least}")
+            }
+            Reason::Stopped { what } => {
+                write!(f, "the share is stopped, so {what} is not possible until start()")
+            }
+            Reason::Codec(error) => error.fmt(f),
             Reason::Unfinished(why) => why.fmt(f),
             Reason::Busy { what, at } => write!(f, "{what} at offset {at} is in use"),
             Reason::TooLong { what, asked, limit } => {
@@ -269,6 +363,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &*self.0 {
             Reason::System { source, .. } => Some(source),
+            Reason::Codec(source) => source.source(),
             _ => None,
         }
     }

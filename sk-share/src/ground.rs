@@ -10,14 +10,20 @@
 
 mod arena;
 mod checksum;
+mod directory;
 mod event_count;
 mod flip;
 mod lock;
+mod transaction;
 mod words;
 
 pub use crate::sync::modelled::{AtomicU32, AtomicU64};
 pub use arena::{Account, Arena, Layout, Reservation};
+#[cfg(not(loom))]
+pub(crate) use checksum::checksum;
+pub use directory::{Directory, Found, MOST_NAME, Objects, Open, Spec};
 pub use event_count::EventCount;
 pub use flip::{Buffer, Flip, Writer};
 pub use lock::{Guard, Lock};
+pub use transaction::{FLAGS, IN_PROGRESS, MOST_VALUES, Transactions};
 pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};

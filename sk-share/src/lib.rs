@@ -49,10 +49,33 @@ mod error;
 mod fault;
 mod sync;
 mod sys;
+
+#[cfg(not(loom))]
+mod codec;
+#[cfg(not(loom))]
+pub mod inherit;
+#[cfg(not(loom))]
+mod number;
+#[cfg(not(loom))]
+mod share;
+#[cfg(not(loom))]
+mod value;
 #[cfg(not(loom))]
 mod waiting;
+#[cfg(not(loom))]
+mod watch;
 
 pub use error::Error;
+
+#[cfg(not(loom))]
+pub use {
+    codec::{Codec, Encoded, Plain},
+    number::{Integer, Number, SharedNumber},
+    share::{Share, ShareBuilder, Stats, StopGuard},
+    value::Shared,
+    waiting::Waiting,
+    watch::{Watch, Watching},
+};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -43,6 +43,8 @@
 #[cfg(not(loom))]
 mod commons;
 mod copy;
+#[cfg(not(loom))]
+mod descriptors;
 mod region;
 mod roster;
 mod sleeper;
@@ -54,6 +56,8 @@ pub mod protocol {}
 
 #[cfg(not(loom))]
 pub use commons::Commons;
+#[cfg(not(loom))]
+pub use descriptors::Descriptors;
 pub use region::{Kind, Region, RegionId};
 pub use roster::{Agent, Deaths, Member, Roster};
 pub(crate) use sleeper::Rest;

@@ -80,7 +80,7 @@ impl<R, L: FnMut() -> Result<Attempt<R>, Error>> Source for Waiting<L> {
     fn block(&mut self, until: Until<'_>) -> Option<Result<R, Error>> {
         if until.cancel_flag().is_some() {
             // Whoever sets the flag unparks this thread, so it has to be parked and not asleep on words.
-            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+            let waker = unpark_this_thread();
             loop {
                 match self.look_or_rest(&waker) {
                     Poll::Ready(outcome) => return Some(outcome),
@@ -125,6 +125,11 @@ impl From<Unfinished> for Error {
             why => Error::new(Reason::Unfinished(why)),
         }
     }
+}
+
+/// Wakes the calling thread, which parks.
+pub(crate) fn unpark_this_thread() -> Waker {
+    Waker::from(Arc::new(Unpark(std::thread::current())))
 }
 
 struct Unpark(Thread);

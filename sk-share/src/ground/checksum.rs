@@ -16,7 +16,7 @@ const KEYS: [u64; 8] = [
 ///
 /// Four lanes of 16 bytes each, since a multiplication takes longer than the next one has to wait.
 #[inline]
-pub(super) fn checksum(which: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(which: u64, bytes: &[u8]) -> u64 {
     let [k0, k1, k2, k3, p0, p1, p2, p3] = KEYS;
     let mut lanes = [k0, k1, k2, k3];
     let partners = [p0, p1, p2, p3];

@@ -44,9 +44,20 @@ impl<'g, G: Ground> EventCount<'g, G> {
     /// Tells all who wait that something has changed.
     #[inline]
     pub fn notify_all(&self) {
-        // Release: (A7).
-        if self.word.fetch_add(ONE_NOTICE, Ordering::Release) & WAITED != 0 {
+        // Release: (A7). Sequentially consistent, for who looks at another count after this one.
+        if self.word.fetch_add(ONE_NOTICE, Ordering::SeqCst) & WAITED != 0 {
             self.wake_all();
+        }
+    }
+
+    /// As [`notify_all`](EventCount::notify_all) where somebody waits, and a load where nobody does.
+    ///
+    /// The change before it has to end with a sequentially consistent access, and the second look of who waits
+    /// to begin with one: then either this load sees WAITED or that look sees the change.
+    #[inline]
+    pub fn notify_if_waited(&self) {
+        if Self::is_waited(self.word.load(Ordering::SeqCst)) {
+            self.notify_all();
         }
     }
 
@@ -78,7 +89,19 @@ impl<'g, G: Ground> EventCount<'g, G> {
     #[inline]
     pub fn prepare(&self) -> u32 {
         // Acquire: (A7).
-        self.word.fetch_or(WAITED, Ordering::Acquire) | WAITED
+        self.word.fetch_or(WAITED, Ordering::SeqCst) | WAITED
+    }
+
+    /// Whether a count that was loaded says that somebody waits.
+    #[inline]
+    #[must_use]
+    pub fn is_waited(count: u32) -> bool {
+        count & WAITED != 0
+    }
+
+    /// A sequentially consistent look at the count, for who waits by another one.
+    pub fn look(&self) -> u32 {
+        self.word.load(Ordering::SeqCst)
     }
 
     /// The sleep of one who read `deaths`, looked, [prepared](Self::prepare) and looked again.

@@ -115,6 +115,11 @@ impl<'g, G: Ground> Flip<'g, G> {
         Ok(blocks)
     }
 
+    /// The words of the arena that hold the blocks of the value.
+    pub(crate) fn block_words(&self) -> [Offset; 2] {
+        [0, 1].map(|version| self.slot(version).block_word())
+    }
+
     /// Copies the value into `bytes`, which takes its length, and gives its version.
     ///
     /// No writer keeps a reader waiting, whatever has become of it, unless others have gone on to
@@ -131,13 +136,23 @@ impl<'g, G: Ground> Flip<'g, G> {
         bytes: &mut B,
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
+        self.read_with(bytes, || deadline)
+    }
+
+    /// As [`read`](Flip::read), where to know the deadline costs something.
+    #[inline]
+    pub(crate) fn read_with<B: Buffer + ?Sized>(
+        &self,
+        bytes: &mut B,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<u64, Error> {
         for _ in 0..TRIES {
             let version = self.version();
             if let Copied::Whole = self.copy(version, bytes)? {
                 return Ok(version);
             }
         }
-        self.lock(deadline)?.read(bytes)
+        self.lock(deadline())?.read(bytes)
     }
 
     /// Commits `bytes`, after all that was committed before, and gives the version.
@@ -159,6 +174,35 @@ impl<'g, G: Ground> Flip<'g, G> {
         // Every state in which a writer can die is one from which the next commit starts.
         guard.repaired();
         Ok(Writer { flip: self, guard, deadline })
+    }
+
+    /// Has the version that somebody staged count who died before it did, if that is still the next one.
+    ///
+    /// # Errors
+    ///
+    /// None that could happen: the words were looked at when the value was found.
+    pub fn roll_forward(&self, staged: u64) -> Result<(), Error> {
+        // Release: (A3), also where the one that staged it released nothing: we came by (A4) or (A11).
+        let before = staged.wrapping_sub(1);
+        let rolled =
+            self.version.compare_exchange(before, staged, Ordering::AcqRel, Ordering::Relaxed);
+        if rolled.is_ok() {
+            self.changes()?.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Copies what was staged as this version, whether or not it counts yet; `false` if it is overtaken.
+    ///
+    /// # Errors
+    ///
+    /// Damaged.
+    pub fn read_staged<B: Buffer + ?Sized>(
+        &self,
+        staged: u64,
+        bytes: &mut B,
+    ) -> Result<bool, Error> {
+        Ok(matches!(self.copy(staged, bytes)?, Copied::Whole))
     }
 
     /// The number of the last commit.
@@ -425,9 +469,20 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     ///
     /// Full, if there is no room; damaged. Then the value is as it was.
     pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let Flip { ground, version, begun, .. } = *self.flip;
-        // All that can fail comes before anything changes.
-        let changes = self.flip.changes()?;
+        let next = self.stage(bytes)?;
+        self.publish(next)?;
+        Ok(next)
+    }
+
+    /// Writes `bytes` beside the value, and gives the version that they will be once they are
+    /// [published](Writer::publish). Until then nothing has changed, and the next to stage begins the same version
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Writer::commit).
+    pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        let Flip { ground, begun, .. } = *self.flip;
         let number = self.version();
         if begun.load(Ordering::Relaxed).wrapping_sub(number) > 1 {
             let found = begun.load(Ordering::Relaxed);
@@ -464,12 +519,24 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         slot.length.store(length, Ordering::Relaxed);
         slot.check.store(checksum(next, bytes), Ordering::Relaxed);
         ground.point("flip.described");
+        Ok(next)
+    }
+
+    /// Has what was staged as this version count, and wakes all who watch.
+    ///
+    /// # Errors
+    ///
+    /// None that could happen: the words were looked at when the value was found.
+    pub fn publish(&mut self, next: u64) -> Result<(), Error> {
+        let ground = self.flip.ground;
+        // All that can fail comes before anything changes.
+        let changes = self.flip.changes()?;
         // Release: (A3). This store is the commit.
-        version.store(next, Ordering::Release);
+        self.flip.version.store(next, Ordering::Release);
         ground.point("flip.committed");
         changes.notify_all();
         ground.point("flip.woken");
-        Ok(next)
+        Ok(())
     }
 }
 

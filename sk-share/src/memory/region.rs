@@ -9,7 +9,7 @@ use super::copy;
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
-use crate::sys::{self, Mapping};
+use crate::sys::{self, Held, Mapping};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"sk-share");
 const LAYOUT: u32 = 1;
@@ -97,6 +97,12 @@ impl RegionId {
 impl Kind {
     /// The roster of a program.
     pub const ROSTER: Kind = Kind(1);
+
+    /// The values of a share.
+    pub const SHARE: Kind = Kind(2);
+
+    /// The bytes of a blob.
+    pub const BLOB: Kind = Kind(3);
 
     /// The kind with this number.
     pub const fn new(number: u32) -> Kind {
@@ -209,6 +215,27 @@ impl Region {
         let region = Region::map(file, found, kind, pair(AT_ROSTER)?, limit)?;
         region.look_at_length()?;
         Ok(region)
+    }
+
+    /// What a descriptor says that it is, by its first bytes.
+    ///
+    /// # Errors
+    /// It is nothing of ours ([`is_foreign`](Error::is_foreign)).
+    pub fn identify(file: BorrowedFd<'_>) -> Result<(Kind, RegionId), Error> {
+        let mut header = [0; 32];
+        sys::read_at(file, 0, &mut header)
+            .map_err(|error| Error::system("cannot read the first bytes of a region", 32, error))?;
+        let word = |at: usize| {
+            let bytes = header.get(at..).and_then(<[u8]>::first_chunk);
+            bytes.copied().map(u64::from_ne_bytes).unwrap_or_default()
+        };
+        let magic = word(0);
+        if magic != MAGIC {
+            let what = "its first word";
+            return Err(Error::new(Reason::Foreign { what, found: magic, expected: MAGIC }));
+        }
+        let kind = u32::try_from(word(8) >> 32).unwrap_or_default();
+        Ok((Kind(kind), RegionId([word(16), word(24)])))
     }
 
     /// As [`open`](Self::open) of a descriptor that this process inherited under this number, which stays
@@ -348,6 +375,18 @@ impl Region {
         self.check(offset, bytes)?;
         let words = self.inner.map.words64(position(offset), count);
         words.ok_or_else(|| outside("words that are not aligned", offset, bytes, self.inner.limit))
+    }
+
+    /// As [`word32`](Self::word32), found once and kept.
+    pub(crate) fn hold32(&self, offset: u64) -> Result<Held<AtomicU32>, Error> {
+        self.check(offset, size_of::<u32>())?;
+        Held::word32(&self.inner.map, position(offset)).ok_or_else(|| unaligned(offset))
+    }
+
+    /// As [`word64`](Self::word64), found once and kept.
+    pub(crate) fn hold64(&self, offset: u64) -> Result<Held<AtomicU64>, Error> {
+        self.check(offset, size_of::<u64>())?;
+        Held::word64(&self.inner.map, position(offset)).ok_or_else(|| unaligned(offset))
     }
 
     /// Copies bytes out, as relaxed words of eight: what others write meanwhile may be seen in part. Whoever
@@ -502,6 +541,11 @@ fn word_of<W>(words: Option<&[W]>, offset: u64, limit: u64) -> Result<&W, Error>
     words
         .and_then(<[W]>::first)
         .ok_or_else(|| outside("a word that is not aligned", offset, size_of::<W>(), limit))
+}
+
+#[cold]
+fn unaligned(offset: u64) -> Error {
+    outside("a word that is not aligned", offset, 0, offset)
 }
 
 #[cold]

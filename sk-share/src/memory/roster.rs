@@ -183,6 +183,15 @@ impl Roster {
             .ok_or_else(|| Error::new(Reason::NotMember))
     }
 
+    /// The roster of this id, if this process is a member of it.
+    pub(crate) fn joined(id: RegionId) -> Option<Roster> {
+        let joined = lock(&JOINED);
+        let mut living = joined.iter().filter_map(Weak::upgrade);
+        living
+            .find(|there| there.shared.region.id() == id && there.shared.check().is_ok())
+            .map(|membership| Roster { membership })
+    }
+
     /// Which roster it is; all regions of the program name it.
     pub fn id(&self) -> RegionId {
         self.shared().region.id()

@@ -4,16 +4,18 @@ mod file;
 mod fork;
 mod futex;
 mod mapping;
+mod pass;
 mod robust;
 mod thread;
 
 pub(crate) use file::{
-    allocate, file_size_limit, inherited, is_sealed_against_shrinking, random, seal_shrinking,
-    size_of_file, unnamed_memory,
+    allocate, file_size_limit, inherited, is_sealed_against_shrinking, random, read_at,
+    seal_shrinking, size_of_file, unnamed_memory, write_at,
 };
 pub(crate) use fork::incarnation;
 pub(crate) use futex::{Scope, Slept, WaitOn, monotonic, wait_any, wake};
-pub(crate) use mapping::{Mapping, page_bytes};
+pub(crate) use mapping::{Held, Mapping, page_bytes};
+pub(crate) use pass::{adopt, inheritable};
 pub(crate) use robust::RobustList;
 #[cfg(feature = "faults")]
 pub(crate) use thread::kill_this_process;

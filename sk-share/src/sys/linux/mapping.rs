@@ -14,11 +14,13 @@
 #![expect(unsafe_code, reason = "memory that other processes write is seen as atomic words")]
 
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{Arc, AtomicU32, AtomicU64};
 
 /// A file mapped for reading and writing, shared with all who map it.
 pub(crate) struct Mapping {
@@ -62,6 +64,47 @@ impl Mapping {
             return None;
         }
         Some(self.raw.as_ptr().wrapping_add(offset))
+    }
+}
+
+/// One word of a mapping, found once, with the mapping that it keeps in place.
+pub(crate) struct Held<W> {
+    word: NonNull<W>,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: it is an `Arc` and a reference to an atomic within what that keeps alive (1).
+unsafe impl Send for Held<AtomicU32> {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Held<AtomicU32> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Send for Held<AtomicU64> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Sync for Held<AtomicU64> {}
+
+impl Held<AtomicU32> {
+    /// The word at this offset; `None` as for [`Mapping::words32`].
+    pub(crate) fn word32(mapping: &Arc<Mapping>, offset: usize) -> Option<Held<AtomicU32>> {
+        let word = NonNull::from(mapping.words32(offset, 1)?.first()?);
+        Some(Held { word, _mapping: Arc::clone(mapping) })
+    }
+}
+
+impl Held<AtomicU64> {
+    /// The word at this offset; `None` as for [`Mapping::words64`].
+    pub(crate) fn word64(mapping: &Arc<Mapping>, offset: usize) -> Option<Held<AtomicU64>> {
+        let word = NonNull::from(mapping.words64(offset, 1)?.first()?);
+        Some(Held { word, _mapping: Arc::clone(mapping) })
+    }
+}
+
+impl<W> Deref for Held<W> {
+    type Target = W;
+
+    #[inline]
+    fn deref(&self) -> &W {
+        // SAFETY: 1; it was a reference into the mapping, which is kept. Both constructors hold atomics.
+        unsafe { self.word.as_ref() }
     }
 }
 
