@@ -68,6 +68,14 @@ pub(crate) enum Reason {
         found: String,
         expected: String,
     },
+    /// Something has this name already.
+    NameTaken {
+        name: String,
+    },
+    /// The processes that had these bytes are gone.
+    BytesGone {
+        region: RegionId,
+    },
     /// Nothing has this name, or not any more.
     NotFound {
         name: String,
@@ -212,7 +220,12 @@ impl Error {
 
     /// True when nothing has the name, or what had it was removed.
     pub fn is_not_found(&self) -> bool {
-        matches!(*self.0, Reason::NotFound { .. })
+        matches!(*self.0, Reason::NotFound { .. } | Reason::BytesGone { .. })
+    }
+
+    /// True when the name is taken, where only a new one would do.
+    pub fn is_name_taken(&self) -> bool {
+        matches!(*self.0, Reason::NameTaken { .. })
     }
 
     /// True when what has the name is of another type.
@@ -304,6 +317,10 @@ impl fmt::Display for Error {
             }
             Reason::OtherType { name, found, expected } => {
                 write!(f, "{name:?} is {found} and not {expected}")
+            }
+            Reason::NameTaken { name } => write!(f, "something has the name {name:?} already"),
+            Reason::BytesGone { region } => {
+                write!(f, "no process that can be asked has the bytes of the blob {region} any more")
             }
             Reason::NotFound { name } => write!(f, "nothing has the name {name:?}"),
             Reason::NoDescriptor { region } => write!(

@@ -17,6 +17,7 @@ mod stats;
 mod wire;
 
 use std::fmt;
+use std::io::Write as _;
 use std::time::Instant;
 
 use bytemuck::Pod;
@@ -26,6 +27,7 @@ use serde::de::DeserializeOwned;
 pub use running::StopGuard;
 pub use stats::Stats;
 
+use crate::blob::{self, BlobWriter, SharedBlob};
 use crate::codec::{Codec, Encoded, Plain};
 use crate::error::{Error, Reason};
 use crate::memory::RegionId;
@@ -226,6 +228,65 @@ impl Share {
     /// As for [`get`](Share::get).
     pub fn get_number<N: Number>(&self, name: &str) -> Result<SharedNumber<N>, Error> {
         SharedNumber::new(self.space.find(name, &number::spec::<N>())?)
+    }
+
+    /// The blob of this name, made of these bytes if there is none. Their number is limited by the memory of the machine, not
+    /// by the limit of the share.
+    ///
+    /// # Errors
+    /// The name has another type, or there is no room; there is one, and no process has its bytes any more
+    /// that lets us look ([`Error::is_not_found`]).
+    pub fn blob(&self, name: &str, bytes: &[u8]) -> Result<SharedBlob, Error> {
+        match self.get_blob(name) {
+            Err(error) if error.is_not_found() && !self.contains(name)? => {}
+            other => return other,
+        }
+        let mut writer = self.write_blob(name)?;
+        writer
+            .write_all(bytes)
+            .map_err(|error| Error::system("cannot write a blob", bytes.len() as u64, error))?;
+        match writer.seal() {
+            // Somebody was quicker.
+            Err(error) if error.is_name_taken() => self.get_blob(name),
+            sealed => sealed,
+        }
+    }
+
+    /// Writes a blob piece by piece; it has its name once it is [sealed](BlobWriter::seal).
+    ///
+    /// # Errors
+    /// There is no memory or descriptor left.
+    pub fn write_blob(&self, name: &str) -> Result<BlobWriter, Error> {
+        BlobWriter::new(&self.space, name)
+    }
+
+    /// The blob of this name, which is there already.
+    ///
+    /// # Errors
+    /// As for [`get`](Share::get); no process that lets us look has its bytes any more
+    /// ([`Error::is_not_found`]).
+    pub fn get_blob(&self, name: &str) -> Result<SharedBlob, Error> {
+        SharedBlob::new(self.space.find(name, &blob::spec())?)
+    }
+
+    pub(crate) fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
+    /// Walks the books of its memory, and says what does not add up: nothing, if all is well. For tests and for
+    /// who looks for a fault; it keeps others waiting meanwhile.
+    ///
+    /// # Errors
+    /// The memory is too damaged to be walked; the deadline has passed.
+    pub fn check(&self, deadline: Option<Instant>) -> Result<Vec<String>, Error> {
+        self.space.with_names(deadline, |names| {
+            names.reap()?;
+            let (mut blocks, objects) = names.blocks()?;
+            for found in objects {
+                blocks.extend(kind::blocks(&self.space, &found)?);
+            }
+            Ok(self.space.arena()?.check(deadline)?.against(&blocks))
+        })
     }
 
     /// The names that are there, in no order.

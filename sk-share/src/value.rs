@@ -136,7 +136,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
         Shared { patience: Some(patience), ..self.clone() }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.patience.and_then(|patience| Instant::now().checked_add(patience))
     }
 
@@ -338,7 +338,7 @@ pub(crate) fn with_writing<R>(
 }
 
 /// A value, by whoever has its lock.
-pub(crate) struct Writing<'f, 'g, 's> {
+pub struct Writing<'f, 'g, 's> {
     space: &'s Space,
     body: Offset,
     arena: &'f Arena<'g, Commons>,

@@ -7,8 +7,8 @@
 //!         24  { value u64, version u64 } for each value
 //! ```
 //!
-//! A transaction takes the lock, then the locks of its values by their place, stages the new bytes of each
-//! beside the old ones ([`Writer::stage`]), writes down which versions they will be, and sets IN_PROGRESS:
+//! A transaction takes the locks of its values by their place, stages the new bytes of each beside the old ones
+//! ([`Writer::stage`]), takes the lock, writes down which versions they will be, and sets `IN_PROGRESS`:
 //! **this is the commit**. Then it publishes each, clears IN_PROGRESS and gives back the locks. What is written
 //! down changes only while IN_PROGRESS is not set.
 //!

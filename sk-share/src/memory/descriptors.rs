@@ -1,9 +1,12 @@
 //! What travels beside encoded bytes: the descriptors of the memory that handles in them name.
 
+use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::{Commons, Kind, Region, RegionId, Roster};
+use crate::blob;
 use crate::error::{Error, Reason};
+use crate::sync::Arc;
 
 /// The descriptors beside the bytes of one encoding: a table of an [`sk_cereal::Session`].
 ///
@@ -20,11 +23,22 @@ pub struct Descriptors {
     regions: Vec<(RegionId, Held)>,
 }
 
-#[derive(Debug)]
 enum Held {
     Here(Region),
     OfRoster(Roster),
+    OfBlob(Arc<blob::File>),
     Arrived(Kind, OwnedFd),
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Held::Here(_) => "a region",
+            Held::OfRoster(_) => "a roster",
+            Held::OfBlob(_) => "a blob",
+            Held::Arrived(..) => "a descriptor that arrived",
+        })
+    }
 }
 
 impl Descriptors {
@@ -56,6 +70,21 @@ impl Descriptors {
         let roster = commons.roster();
         if self.position(roster.id()).is_none() {
             self.regions.push((roster.id(), Held::OfRoster(roster.clone())));
+        }
+    }
+
+    /// Adds the memory of a blob.
+    pub(crate) fn add_blob(&mut self, file: &Arc<blob::File>) {
+        if self.position(file.id()).is_none() {
+            self.regions.push((file.id(), Held::OfBlob(Arc::clone(file))));
+        }
+    }
+
+    /// The memory of the blob of this id, if it arrived.
+    pub(crate) fn find_blob(&self, id: RegionId) -> Option<OwnedFd> {
+        match self.position(id).and_then(|place| self.regions.get(place)) {
+            Some((_, Held::Arrived(_, file))) => file.try_clone().ok(),
+            _ => None,
         }
     }
 
@@ -93,6 +122,7 @@ fn file_of((_, held): &(RegionId, Held)) -> Option<BorrowedFd<'_>> {
     match held {
         Held::Here(region) => Some(region.as_fd()),
         Held::OfRoster(roster) => Some(roster.as_fd()),
+        Held::OfBlob(file) => Some(file.descriptor().as_fd()),
         Held::Arrived(..) => None,
     }
 }

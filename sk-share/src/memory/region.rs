@@ -83,6 +83,11 @@ pub struct RegionId([u64; 2]);
 pub struct Kind(u32);
 
 impl RegionId {
+    /// One that no other region has.
+    pub(crate) fn random() -> Result<RegionId, Error> {
+        sys::random().map(RegionId).map_err(|error| Error::system("no random bytes", 16, error))
+    }
+
     /// The two words that it was made of.
     pub const fn from_words(words: [u64; 2]) -> RegionId {
         RegionId(words)
@@ -130,8 +135,7 @@ impl Region {
     /// The process has no descriptor or not that much address space left (`RLIMIT_AS`), or there is no
     /// memory for a page: [`is_limit`](Error::is_limit).
     pub fn create(kind: Kind, limit: u64, roster: Option<RegionId>) -> Result<Region, Error> {
-        let random = || sys::random().map_err(|error| Error::system("no random bytes", 16, error));
-        let id = RegionId(random()?);
+        let id = RegionId::random()?;
         let roster = match roster {
             Some(roster) => roster,
             None if kind == Kind::ROSTER => id,
@@ -215,6 +219,13 @@ impl Region {
         let region = Region::map(file, found, kind, pair(AT_ROSTER)?, limit)?;
         region.look_at_length()?;
         Ok(region)
+    }
+
+    /// The first words of a file that [`identify`](Self::identify) knows.
+    pub(crate) fn header_of(kind: Kind, id: RegionId) -> Vec<u8> {
+        let RegionId([first, second]) = id;
+        let kind = u64::from(LAYOUT) | u64::from(kind.0) << 32;
+        [MAGIC, kind, first, second].iter().flat_map(|word| word.to_ne_bytes()).collect()
     }
 
     /// What a descriptor says that it is, by its first bytes.

@@ -1,17 +1,20 @@
 //! The kinds of objects that a share holds: what each does when the share, the directory or a snapshot asks.
 
+use std::io::Write as _;
 use std::time::Instant;
 
 use super::space::Space;
+use crate::blob::BlobWriter;
 use crate::error::{Error, Reason};
 use crate::ground::{Arena, EventCount, Flip, Found, Ground as _, Objects, Offset, Spec, checksum};
 use crate::memory::{Commons, Member};
-use crate::sync::Ordering;
+use crate::sync::{Arc, Ordering};
 use crate::value::Writing;
 use crate::{number, value};
 
 pub(crate) const VALUE: u32 = 1;
 pub(crate) const NUMBER: u32 = 2;
+pub(crate) const BLOB: u32 = 5;
 
 /// What an object of this kind and type is in the directory of a share.
 pub(crate) fn spec(kind: u32, type_name: &str, bytes: u64) -> Spec<'_> {
@@ -140,6 +143,7 @@ pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
             let value = space.commons.u64(found.body)?.load(Ordering::SeqCst);
             bytes.extend_from_slice(&value.to_le_bytes());
         }
+        BLOB => bytes.extend_from_slice(space.blob(found)?.as_bytes()),
         _ => {}
     }
     Ok(bytes)
@@ -147,12 +151,19 @@ pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
 
 /// Makes an object of a [`snapshot`] under a name that nobody has.
 pub(crate) fn restore(
-    space: &Space,
+    space: &Arc<Space>,
     name: &str,
     (kind, fingerprint, type_name): (u32, u64, &str),
     bytes: &[u8],
 ) -> Result<(), Error> {
     let spec = |bytes| Spec { kind, fingerprint, type_name, bytes };
+    if kind == BLOB {
+        let mut writer = BlobWriter::new(space, name)?;
+        writer
+            .write_all(bytes)
+            .map_err(|error| Error::system("cannot write a blob", bytes.len() as u64, error))?;
+        return writer.seal().map(|_| ());
+    }
     space.with_names(None, |names| {
         match kind {
             VALUE => names
@@ -164,7 +175,7 @@ pub(crate) fn restore(
             _ => Err(Error::new(Reason::Damaged {
                 what: "the kind of an object",
                 value: u64::from(kind),
-                limit: u64::from(NUMBER),
+                limit: u64::from(BLOB),
             })),
         }
         .map(|_| ())

@@ -1,28 +1,36 @@
 //! What this process has of one share: its memory, and the objects in it that somebody here holds.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use sk_cereal::Session;
+
+use super::kind;
 use super::layout::{ACTIVITY, ARENA, ATTENTION, DIRECTORY, FAULT, Plan, RECORD};
-use crate::error::Error;
+use crate::blob;
+use crate::error::{Error, Reason};
 use crate::ground::{
     Arena, Directory, EventCount, FLAGS, Found, Ground as _, Layout, Open, Spec, Transactions,
 };
-use crate::memory::{Commons, Kind, Member, Region, RegionId, Roster};
+use crate::memory::{Commons, Descriptors, Kind, Member, Region, RegionId, Roster};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak, lock};
+use crate::sys;
 
 /// The memory of one share as this process has it. There is one of each in a process.
 pub(crate) struct Space {
     pub(crate) commons: Commons,
     layout: Layout,
     objects: Mutex<HashMap<u64, Weak<Object>>>,
+    /// The blobs that this process has met here, kept for those who come later.
+    blobs: Mutex<HashMap<RegionId, Arc<blob::File>>>,
     /// About how often values were read here; see [`Space::count_read`].
     reads: AtomicU64,
     errors: AtomicU64,
 }
 
 /// An object that this process holds: pinned until the last handle is dropped.
-pub(crate) struct Object {
+pub struct Object {
     pub(crate) space: Arc<Space>,
     pub(crate) found: Found,
 }
@@ -89,6 +97,7 @@ impl Space {
             commons,
             layout,
             objects: Mutex::default(),
+            blobs: Mutex::default(),
             reads: AtomicU64::new(0),
             errors: AtomicU64::new(0),
         }
@@ -189,6 +198,51 @@ impl Space {
         spec: &Spec<'_>,
     ) -> Result<Arc<Object>, Error> {
         self.hold(None, |names| names.find_as(name, spec))?.ok_or_else(|| Error::not_found(name))
+    }
+
+    /// The memory of a blob: from here, from beside the bytes that are being decoded, or from another process.
+    pub(crate) fn blob(&self, found: &Found) -> Result<Arc<blob::File>, Error> {
+        let id = blob::id_of(self, found)?;
+        if let Some(file) = lock(&self.blobs).get(&id) {
+            return Ok(Arc::clone(file));
+        }
+        let arrived = Session::current().and_then(|session| {
+            session.with(|descriptors: &mut Descriptors| descriptors.find_blob(id))
+        });
+        let file = match arrived {
+            Some(file) => file,
+            None => self.blob_of_others(id)?,
+        };
+        let file = Arc::new(blob::File::open(file, id)?);
+        self.keep_blob(&file);
+        Ok(file)
+    }
+
+    fn blob_of_others(&self, id: RegionId) -> Result<OwnedFd, Error> {
+        let roster = self.commons.roster();
+        let processes = roster.members()?.into_iter().filter(|member| *member != roster.me());
+        processes
+            .filter_map(|member| roster.process_id(member))
+            .find_map(|process| sys::open_of_process(process, &blob::file_name(id)))
+            .ok_or_else(|| Error::new(Reason::BytesGone { region: id }))
+    }
+
+    pub(crate) fn keep_blob(&self, file: &Arc<blob::File>) {
+        lock(&self.blobs).insert(file.id(), Arc::clone(file));
+    }
+
+    pub(crate) fn drop_blob(&self, id: RegionId) {
+        lock(&self.blobs).remove(&id);
+    }
+
+    /// All blobs of the share, as far as their memory can be had; those that have no name any more are let go.
+    pub(crate) fn all_blobs(&self) -> Result<Vec<Arc<blob::File>>, Error> {
+        let all = self.with_names(None, |names| names.all())?;
+        let found = all.iter().map(|(_, found)| found).filter(|found| found.kind == kind::BLOB);
+        let files: Vec<_> = found.filter_map(|found| self.blob(found).ok()).collect();
+        let is_named = |id: &RegionId| files.iter().any(|file| file.id() == *id);
+        lock(&self.blobs).retain(|id, _| is_named(id));
+        Ok(files)
     }
 
     /// Tells those who watch more than one object that one has changed.

@@ -11,6 +11,7 @@ use sk_cereal::Session;
 use super::layout::{ATTENTION, STOPPED};
 use super::space::{Object, Space};
 use super::{Share, kind};
+use crate::blob::{self, SharedBlob};
 use crate::codec::Codec;
 use crate::error::{Error, Reason};
 use crate::ground::{Ground as _, Spec};
@@ -50,6 +51,13 @@ fn leave_for_reader<T>(space: &Space) -> Result<(), Error> {
     Ok(())
 }
 
+/// As [`leave_for_reader`], after it, for a blob.
+fn leave_blob_for_reader(file: &Arc<blob::File>) {
+    if let Some(session) = Session::current() {
+        session.with(|descriptors: &mut Descriptors| descriptors.add_blob(file));
+    }
+}
+
 /// The space of a region that a handle names.
 fn space_of(words: [u64; 2]) -> Result<Arc<Space>, Error> {
     let id = RegionId::from_words(words);
@@ -64,6 +72,8 @@ impl Serialize for Share {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let wire = if self.is_running().map_err(S::Error::custom)? {
             leave_for_reader::<Share>(&self.space).map_err(S::Error::custom)?;
+            let blobs = self.space.all_blobs().map_err(S::Error::custom)?;
+            blobs.iter().for_each(leave_blob_for_reader);
             Wire::Live(self.id().to_words())
         } else {
             self.copy_out().map_err(S::Error::custom)?
@@ -163,5 +173,20 @@ impl<'de, N: Number> Deserialize<'de> for SharedNumber<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = deserialize_handle(deserializer, &number::spec::<N>())?;
         SharedNumber::new(object).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for SharedBlob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let handle = serialize_handle::<Self, S>(self.object(), serializer)?;
+        leave_blob_for_reader(self.file());
+        Ok(handle)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedBlob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = deserialize_handle(deserializer, &blob::spec())?;
+        SharedBlob::new(object).map_err(D::Error::custom)
     }
 }

@@ -37,6 +37,23 @@ pub(crate) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<(
     }
 }
 
+/// Has the file be this long; what is new is zero.
+pub(crate) fn grow_to(file: BorrowedFd<'_>, length: u64) -> io::Result<()> {
+    Ok(rustix::fs::ftruncate(file, length)?)
+}
+
+/// A descriptor of our own for the file in memory of this name that another process has open, if it lets us look.
+pub(crate) fn open_of_process(process: u32, name: &str) -> Option<OwnedFd> {
+    let wanted = format!("/memfd:{name} (deleted)");
+    std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.flatten().find_map(|entry| {
+        let target = std::fs::read_link(entry.path()).ok()?;
+        if target.to_str() != Some(&wanted) {
+            return None;
+        }
+        rustix::fs::open(entry.path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+    })
+}
+
 /// Fills the bytes from this place of the file on.
 pub(crate) fn read_at(file: BorrowedFd<'_>, from: u64, bytes: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
