@@ -35,6 +35,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::arena::{Arena, Reservation};
+use super::element::checksum;
 use super::event_count::EventCount;
 use super::lock::{Guard, Lock};
 use super::words::{Attempt, Ground, Offset, wait_for};
@@ -392,31 +393,4 @@ impl<G: Ground> fmt::Debug for Writer<'_, '_, G> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Writer").field("flip", &self.flip).finish_non_exhaustive()
     }
-}
-
-/// Tells bytes that were torn or overwritten by a stray store; no defence against intent.
-///
-/// Four lanes, since each step of one waits for the step before it.
-fn checksum(version: u64, bytes: &[u8]) -> u64 {
-    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mix = |state: u64, word: u64| {
-        let product = (state ^ word).wrapping_mul(STEP);
-        product ^ product >> 29
-    };
-    let mut lanes = [version, !version, STEP, bytes.len() as u64];
-    let (words, rest) = bytes.as_chunks::<8>();
-    let (fours, words) = words.as_chunks::<4>();
-    for four in fours {
-        for (lane, word) in lanes.iter_mut().zip(four) {
-            *lane = mix(*lane, u64::from_le_bytes(*word));
-        }
-    }
-    for (lane, word) in lanes.iter_mut().zip(words) {
-        *lane = mix(*lane, u64::from_le_bytes(*word));
-    }
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    lanes.iter().fold(u64::from_le_bytes(last), |state, lane| mix(state, *lane))
 }

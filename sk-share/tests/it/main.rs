@@ -3,6 +3,7 @@
 
 mod arena;
 mod flip;
+mod list;
 mod lock;
 mod region;
 mod roster;
