@@ -336,11 +336,8 @@ impl<G: Ground> List<'_, G> {
             append_inline(self.ground, self.shape, index, header, intent + BYTES, &mut bytes)?;
             return self.copy_intent(entry, header, &bytes);
         }
-        // If it is not linked, the new block is not ours any more: the arena has swept it, or will.
-        if get(entry + BLOCK)? == get(intent + BLOCK)? {
-            // Release: (A11).
-            self.ground.u64(entry)?.store(IN_BLOCK, Ordering::Release);
-        }
+        // It was committed or it was not. A block that is linked where the header does not say so stays
+        // with its entry; one that is not linked is swept in the arena.
         self.count_change();
         Ok(())
     }
