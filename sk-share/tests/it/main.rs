@@ -5,6 +5,7 @@ mod arena;
 mod flip;
 mod list;
 mod lock;
+mod queue;
 mod region;
 mod roster;
 #[path = "../support/mod.rs"]
