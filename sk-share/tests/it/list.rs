@@ -1,5 +1,9 @@
 //! The list: all or nothing for whoever changes it, and no waiting for whoever reads.
 
+mod damage;
+mod deaths;
+mod model;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,7 +11,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
 use sk_share::Error;
 use sk_share::ground::{Arena, Attempt, Ground, List, Lock, Version};
 
@@ -44,7 +47,10 @@ fn with<T>(agent: &Agent, work: impl FnOnce(&TheList<'_>) -> T) -> T {
 fn all(agent: &Agent) -> Vec<Vec<u8>> {
     let items = with(agent, |list| list.read_all(soon()).unwrap());
     let found: Vec<Vec<u8>> = items.iter().map(<[u8]>::to_vec).collect();
-    assert_eq!(found.len() as u64, with(agent, |list| list.len()));
+    assert_eq!(
+        found.len() as u64,
+        List::at(agent, 0, &Arena::open(agent, AT).unwrap()).unwrap().len()
+    );
     for (index, bytes) in found.iter().enumerate() {
         assert_eq!(get(agent, index as u64).as_ref(), Some(bytes));
     }
@@ -334,238 +340,6 @@ fn each_commit_is_another_version() {
     }
 }
 
-/// A scene before, the step that somebody dies in, and how it dies.
-fn die(before: &[Step], step: &Step, fate: Fate, death: Death) -> Option<Agent> {
-    let memory = memory();
-    let other = Agent::new(&memory, 1, Fate::Lives);
-    let mut model = Model::default();
-    for step in before {
-        run(&other, step).unwrap();
-        model.apply(step);
-    }
-    let mut after = model.clone();
-    after.apply(step);
-    let seen = with(&other, |list| list.version().unwrap());
-    // So that somebody is to be woken.
-    let attempt = with(&other, |list| list.look_for_change(seen).unwrap());
-    assert!(matches!(attempt, Attempt::Sleep(_)));
-    let agent = Agent::new(&memory, 0, fate).ending(death);
-    let lived = agent.run(|agent| run(agent, step).unwrap()).is_some();
-    // Without waiting for anybody.
-    let found = all(&other);
-    let is_after = found == after.seen;
-    assert!(is_after || !lived && found == model.seen, "{step:?} {fate:?} {found:?}");
-    if model.seen != after.seen {
-        // Whoever watches sees a change as soon as a reader does.
-        let version = with(&other, |list| list.version().unwrap());
-        assert!(!is_after || version != seen, "{step:?} {fate:?}");
-    }
-    if death != Death::Stopped {
-        check(&other);
-        assert_eq!(all(&other), found, "{step:?} {fate:?}");
-        // What is pending is all there or not at all.
-        let options = [(&model, !lived && found == model.seen), (&after, found == after.seen)];
-        let options = options.map(|(state, may_be)| {
-            let mut state = state.clone();
-            state.apply(&Step::Publish);
-            may_be.then_some(state.seen)
-        });
-        run(&other, &Step::Publish).unwrap();
-        let found = all(&other);
-        assert!(options.contains(&Some(found.clone())), "{step:?} {fate:?} {found:?}");
-        run(&other, &Step::Push(vec![9; 30])).unwrap();
-        assert_eq!(all(&other)[..found.len()], found);
-        run(&other, &Step::Set(0, vec![8; 2])).unwrap();
-        let rest = all(&other).into_iter().skip(1);
-        assert!(rest.zip(found.iter().skip(1)).all(|(now, before)| now == *before));
-        run(&other, &Step::Pop).unwrap();
-        check(&other);
-        destroy(&other);
-    }
-    lived.then_some(agent)
-}
-
-fn scenes() -> Vec<(Vec<Step>, Step)> {
-    let some = |count: usize| vec![Step::Extend((0..count).map(element_of).collect())];
-    let mut pending = some(3);
-    pending.push(Step::Pending(vec![vec![1; 5], vec![2; 50]]));
-    vec![
-        (some(3), Step::Push(vec![5; 10])),
-        (some(3), Step::Push(vec![5; 60])),
-        // With another segment.
-        (some(8), Step::Push(vec![5; 10])),
-        (some(6), Step::Extend(vec![vec![1], vec![2; 40], vec![3; 90], vec![4; 2]])),
-        (some(3), Step::Pop),
-        (some(4), Step::Pop),
-        (some(9), Step::Pop),
-        (some(26), Step::Truncate(2)),
-        (some(9), Step::Clear),
-        (some(3), Step::Set(1, vec![7; 12])),
-        (some(3), Step::Set(1, vec![7; 60])),
-        (some(3), Step::Set(2, vec![7; 12])),
-        (some(3), Step::Set(2, vec![7; 41])),
-        (some(3), Step::Update(0, 3)),
-        (some(3), Step::Pending(vec![vec![7; 41], vec![1]])),
-        (pending.clone(), Step::Publish),
-        (pending.clone(), Step::Push(vec![1; 3])),
-        (pending.clone(), Step::Pending(vec![vec![1; 3]])),
-        (pending, Step::Set(1, vec![3; 3])),
-    ]
-}
-
-#[test]
-fn whoever_dies_or_stops_at_any_step_leaves_the_list_before_or_after() {
-    let mut passed = BTreeSet::new();
-    for (before, step) in scenes() {
-        let whole = die(&before, &step, Fate::Lives, Death::Process).unwrap();
-        passed.extend(whole.points());
-        for death in [Death::Process, Death::Thread, Death::Stopped] {
-            for point in whole.points() {
-                assert!(die(&before, &step, Fate::AtPoint(point, 0), death).is_none(), "{point}");
-            }
-            for number in 0..whole.steps() {
-                assert!(die(&before, &step, Fate::AtStep(number), death).is_none());
-            }
-        }
-    }
-    let passed: Vec<_> = passed.into_iter().filter(|point| point.starts_with("list")).collect();
-    assert_eq!(
-        passed,
-        [
-            "list.link.begin",
-            "list.link.committed",
-            "list.link.done",
-            "list.link.intended",
-            "list.link.linked",
-            "list.publish.begin",
-            "list.publish.committed",
-            "list.push.appended",
-            "list.push.committed",
-            "list.push.filled",
-            "list.push.written",
-            "list.read.begin",
-            "list.read.look",
-            "list.segment.added",
-            "list.segment.released",
-            "list.set.committed",
-            "list.set.copied",
-            "list.set.done",
-            "list.set.intended",
-            "list.shorten.begin",
-            "list.shorten.committed",
-            "list.shorten.counted",
-            "list.trim.done",
-            "list.trim.released",
-        ]
-    );
-}
-
-/// Has one die at a point, and then one who comes after it; gives the second if it lived.
-fn repair(
-    before: &[Step],
-    step: &Step,
-    point: &'static str,
-    fate: Fate,
-    ends: bool,
-) -> Option<Agent> {
-    let memory = memory();
-    let third = Agent::new(&memory, 2, Fate::Lives);
-    for step in before {
-        run(&third, step).unwrap();
-    }
-    let first = Agent::new(&memory, 0, Fate::AtPoint(point, 0));
-    if first.run(|agent| run(agent, step).unwrap()).is_some() {
-        return None;
-    }
-    let found = all(&third);
-    let second = Agent::new(&memory, 1, fate);
-    let lived = second.run(|agent| {
-        if ends {
-            with(agent, |list| list.destroy(soon()).unwrap());
-        } else {
-            run(agent, &Step::Set(0, found.first().cloned().unwrap_or_default())).unwrap();
-        }
-    });
-    if !ends {
-        assert_eq!(all(&third), found);
-    }
-    check(&third);
-    if !ends {
-        assert_eq!(all(&third), found);
-    }
-    destroy(&third);
-    lived.map(|()| second)
-}
-
-/// Whoever repairs may die as well, and whoever destroys.
-#[test]
-fn whoever_dies_while_it_repairs_or_destroys_is_followed_by_another() {
-    let mut passed = BTreeSet::new();
-    for (before, step) in scenes() {
-        for point in [
-            "list.link.linked",
-            "list.link.begin",
-            "list.set.committed",
-            "list.shorten.committed",
-            "list.push.filled",
-            "list.push.written",
-            "list.segment.added",
-        ] {
-            for is_last in [false, true] {
-                let Some(whole) = repair(&before, &step, point, Fate::Lives, is_last) else {
-                    // Not on the way of this step.
-                    continue;
-                };
-                passed.extend(whole.points());
-                for number in 0..whole.steps() {
-                    repair(&before, &step, point, Fate::AtStep(number), is_last);
-                }
-            }
-        }
-        let end = |fate: Fate| {
-            let memory = memory();
-            let [second, third] =
-                [(1, fate), (2, Fate::Lives)].map(|(index, fate)| Agent::new(&memory, index, fate));
-            for step in &before {
-                run(&third, step).unwrap();
-            }
-            let first = Agent::new(&memory, 0, Fate::AtPoint("list.set.committed", 0));
-            let _ = first.run(|agent| run(agent, &step).unwrap());
-            let lived =
-                second.run(|agent| with(agent, |list| list.destroy(soon()).unwrap())).is_some();
-            check(&third);
-            destroy(&third);
-            lived.then_some(second)
-        };
-        let whole = end(Fate::Lives).unwrap();
-        passed.extend(whole.points());
-        for number in 0..whole.steps() {
-            assert!(end(Fate::AtStep(number)).is_none());
-        }
-    }
-    for point in ["list.repair.begin", "list.repair.counted", "list.finish.begin"] {
-        assert!(passed.contains(point), "{point}");
-    }
-}
-
-/// A list that nobody need wait for.
-#[test]
-fn a_reader_waits_for_nobody_who_stopped() {
-    for (before, step) in scenes() {
-        let memory = memory();
-        let other = Agent::new(&memory, 1, Fate::Lives);
-        for step in &before {
-            run(&other, step).unwrap();
-        }
-        let lock = Lock::at(&other, 0).unwrap();
-        std::mem::forget(lock.lock().unwrap());
-        let agent = Agent::new(&memory, 0, Fate::Lives);
-        all(&agent);
-        let error = run(&agent, &step).unwrap_err();
-        assert!(error.is_timeout());
-    }
-}
-
 /// Eight times it is overtaken. Then it waits for the lock, and no longer than it said.
 #[test]
 fn a_reader_that_is_always_overtaken_takes_the_lock() {
@@ -652,107 +426,6 @@ fn somebody_at_the_books_keeps_only_those_waiting_who_need_a_block() {
     destroy(&agent);
 }
 
-/// Any word of the list, its entries and blocks: errors, in a bounded number of steps.
-#[test]
-fn words_that_nobody_wrote_are_errors() {
-    let memory = memory();
-    let agent = Agent::new(&memory, 0, Fate::Lives);
-    let mut refused = 0;
-    for round in 0..2 {
-        run(&agent, &Step::Extend((0..12).map(element_of).collect())).unwrap();
-        let end = agent.length();
-        let header = TheList::bytes_for(INLINE);
-        let words = (0..header).step_by(8).filter(|at| *at != 8).chain((FIRST..end).step_by(8));
-        let saved: Vec<(u64, u64)> = (0..8)
-            .step_by(8)
-            .chain((16..AT).step_by(8))
-            .chain((AT + 16..end).step_by(8))
-            .map(|at| (at, word(&agent, at)))
-            .collect();
-        for at in words {
-            let whole = word(&agent, at);
-            for wrong in [
-                1,
-                2,
-                whole ^ 1,
-                whole ^ 0x100,
-                whole.wrapping_add(1 << 33),
-                u64::MAX,
-                u64::MAX - 9,
-                1 << 40,
-                FIRST,
-                at,
-            ] {
-                if at == 0 && wrong & !1 != 0 && wrong >> 32 == 0 {
-                    continue;
-                }
-                agent.u64(at).unwrap().store(wrong, Ordering::SeqCst);
-                let bounded = Agent::new(&memory, 2, Fate::AtStep(60_000)).ending(Death::Stopped);
-                let outcome = bounded.run(|agent| {
-                    let arena = Arena::open(agent, AT).unwrap();
-                    let Ok(list) = List::at(agent, 0, &arena) else { return 1 };
-                    let mut bytes = Vec::new();
-                    let results = [
-                        list.get(3, &mut bytes, soon()).map(drop),
-                        list.last(&mut bytes, soon()).map(drop),
-                        list.read_all(soon()).map(drop),
-                        list.version().map(drop),
-                        list.set(1, &[1; 7], soon()).map(drop),
-                        list.set(2, &[1; 70], soon()).map(drop),
-                        list.push(&[1; 7], soon()).map(drop),
-                        list.push_pending(&[1; 70], soon()).map(drop),
-                        list.publish(soon()),
-                        list.pop(&mut bytes, soon()).map(drop),
-                        list.truncate(2, soon()),
-                        list.blocks(soon()).map(drop),
-                        if round == 0 { list.clear(soon()) } else { list.destroy(soon()) },
-                    ];
-                    results.iter().filter(|result| result.is_err()).count()
-                });
-                refused += outcome.unwrap_or_else(|| panic!("without end: {at} {wrong:#x}"));
-                for (at, whole) in &saved {
-                    agent.u64(*at).unwrap().store(*whole, Ordering::SeqCst);
-                }
-            }
-        }
-    }
-    assert!(refused > 1000, "{refused}");
-    let arena = Arena::open(&agent, AT).unwrap();
-    for at in [4, 8, 256, u64::MAX, u64::MAX - 7] {
-        assert!(List::at(&agent, at, &arena).unwrap_err().is_damaged(), "{at}");
-    }
-}
-
-/// What a stray store changes in an element is told, and not given.
-#[test]
-fn a_damaged_element_is_an_error() {
-    let memory = memory();
-    let agent = Agent::new(&memory, 0, Fate::Lives);
-    run(&agent, &Step::Extend(vec![vec![1; 16], vec![2; 40]])).unwrap();
-    let entry = word(&agent, SEGMENTS).next_multiple_of(32);
-    let block = word(&agent, entry + 32 + 8);
-    for (index, at) in [(0, entry), (0, entry + 16), (0, entry + 24), (1, entry + 32)]
-        .into_iter()
-        .chain([0, 8, 16, 48].map(|more| (1, block + more)))
-    {
-        let whole = word(&agent, at);
-        agent.u64(at).unwrap().store(whole ^ 1 << 40, Ordering::SeqCst);
-        let mut bytes = Vec::new();
-        let error = with(&agent, |list| list.get(index, &mut bytes, soon()).unwrap_err());
-        assert!(error.is_damaged(), "{index} {at}");
-        assert_eq!(bytes, []);
-        agent.u64(at).unwrap().store(whole, Ordering::SeqCst);
-    }
-    // An element is that of its index.
-    let other = word(&agent, entry);
-    run(&agent, &Step::Push(vec![1; 16])).unwrap();
-    agent.u64(entry + 64).unwrap().store(other, Ordering::SeqCst);
-    assert!(with(&agent, |list| list.get(2, &mut Vec::new(), soon()).unwrap_err()).is_damaged());
-    for at in [FILLED, APPENDED, LENGTH, EPOCH] {
-        agent.u64(at).unwrap();
-    }
-}
-
 /// Writers that die, and readers beside them.
 #[test]
 fn elements_are_whole_among_many_deaths() {
@@ -794,69 +467,4 @@ fn elements_are_whole_among_many_deaths() {
     let last = Agent::new(&memory, 4, Fate::Lives);
     check(&last);
     destroy(&last);
-}
-
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        3 => prop::collection::vec(any::<u8>(), 0..=16),
-        2 => prop::collection::vec(any::<u8>(), 17..120)
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let several = || prop::collection::vec(bytes(), 0..10);
-    prop_oneof![
-        6 => bytes().prop_map(Step::Push),
-        2 => several().prop_map(Step::Extend),
-        2 => several().prop_map(Step::Pending),
-        2 => Just(Step::Publish),
-        3 => Just(Step::Pop),
-        6 => (0_u64..24, bytes()).prop_map(|(index, bytes)| Step::Set(index, bytes)),
-        2 => (0_u64..24, any::<u8>()).prop_map(|(index, byte)| Step::Update(index, byte)),
-        1 => (0_u64..24).prop_map(Step::Truncate),
-        1 => Just(Step::Clear),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// Against a vector: what died happened whole or not at all.
-    #[test]
-    fn a_list_is_a_vector(
-        steps in prop::collection::vec((0_u16..3, step(), prop::option::of(0_u32..250)), 1..50)
-    ) {
-        let memory = memory();
-        let mut agents = [0, 1, 2].map(|index| Agent::new(&memory, index, Fate::Lives));
-        let watcher = Agent::new(&memory, 14, Fate::Lives);
-        let mut model = Model::default();
-        for (who, step, dies) in steps {
-            let agent = &mut agents[usize::from(who)];
-            agent.fated(dies.map_or(Fate::Lives, Fate::AtStep));
-            let mut after = model.clone();
-            after.apply(&step);
-            let result = agent.run(|agent| run(agent, &step));
-            if result.is_none() {
-                *agent = Agent::next(&memory, who, Fate::Lives);
-            }
-            match &result {
-                Some(Err(error)) => prop_assert!(error.is_busy() || error.is_limit(), "{}", error),
-                Some(Ok(())) => model = after,
-                None => {
-                    let appended = word(&watcher, APPENDED).saturating_sub(word(&watcher, LENGTH));
-                    let pending = after.pending.len() as u64;
-                    if all(&watcher) == after.seen && appended == pending {
-                        model = after;
-                    }
-                }
-            }
-            prop_assert_eq!(&all(&watcher), &model.seen);
-            check(&watcher);
-            prop_assert_eq!(&all(&watcher), &model.seen);
-        }
-        run(&watcher, &Step::Publish).unwrap();
-        model.apply(&Step::Publish);
-        prop_assert_eq!(all(&watcher), model.seen);
-        destroy(&watcher);
-    }
 }
