@@ -31,7 +31,7 @@ const SEGMENTS: u64 = 128;
 type TheList<'l> = List<'l, Agent>;
 
 fn memory() -> Arc<Memory> {
-    assert!(TheList::bytes_for(INLINE) <= AT);
+    const { assert!(TheList::bytes_for(INLINE) <= AT) };
     let memory = Memory::new(FIRST, FIRST + CHUNKS * CHUNK, 16);
     let maker = Agent::new(&memory, 15, Fate::Lives);
     let arena = Arena::create(&maker, AT, FIRST, CHUNK, CHUNKS).unwrap();
@@ -440,7 +440,7 @@ fn elements_are_whole_among_many_deaths() {
                     let bytes = vec![u8::try_from(round % 251).unwrap(); round * 37 % 90];
                     let lived = agent.run(|agent| {
                         with(agent, |list| match round % 7 {
-                            0 | 1 | 2 => drop(list.push(&bytes, late()).unwrap()),
+                            0..=2 => drop(list.push(&bytes, late()).unwrap()),
                             3 | 4 => drop(list.set(round as u64 % 11, &bytes, late()).unwrap()),
                             5 => drop(list.pop(&mut Vec::new(), late()).unwrap()),
                             _ => list.truncate(13, late()).unwrap(),

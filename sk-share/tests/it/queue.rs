@@ -25,7 +25,7 @@ const POPPING: u64 = 192;
 type TheQueue<'l> = Queue<'l, Agent>;
 
 fn memory(capacity: u64) -> Arc<Memory> {
-    assert!(TheQueue::BYTES <= AT);
+    const { assert!(TheQueue::BYTES <= AT) };
     let memory = empty();
     let maker = Agent::new(&memory, 15, Fate::Lives);
     let arena = Arena::open(&maker, AT).unwrap();
