@@ -110,6 +110,12 @@ pub(crate) enum Reason {
         asked: u64,
         limit: u64,
     },
+    /// Fewer or more than there can be.
+    Count {
+        what: &'static str,
+        asked: u64,
+        most: u64,
+    },
     /// What was opened is not what was expected.
     Foreign {
         what: &'static str,
@@ -184,6 +190,11 @@ impl Error {
     #[cold]
     pub(crate) fn too_long(what: &'static str, asked: u64, limit: u64) -> Error {
         Error::new(Reason::TooLong { what, asked, limit })
+    }
+
+    #[cold]
+    pub(crate) fn count(what: &'static str, asked: u64, most: u64) -> Error {
+        Error::new(Reason::Count { what, asked, most })
     }
 
     /// True when the deadline passed before what was waited for came.
@@ -263,7 +274,10 @@ impl Error {
     /// (`RLIMIT_AS`), of memory, of descriptors, of members or agents.
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
-            Reason::Limit { .. } | Reason::Full { .. } | Reason::TooLong { .. } => true,
+            Reason::Limit { .. }
+            | Reason::Full { .. }
+            | Reason::TooLong { .. }
+            | Reason::Count { .. } => true,
             Reason::System { source, .. } => {
                 matches!(
                     source.kind(),
@@ -342,6 +356,9 @@ impl fmt::Display for Error {
             Reason::Busy { what, at } => write!(f, "{what} at offset {at} is in use"),
             Reason::TooLong { what, asked, limit } => {
                 write!(f, "{asked} bytes are more than {what} of {limit}")
+            }
+            Reason::Count { what, asked, most } => {
+                write!(f, "{what} of {asked}: it is from 1 to {most}")
             }
             Reason::Outside { what, offset, bytes, length } => {
                 write!(f, "{what} of {bytes} bytes at offset {offset}, where {length} bytes are")

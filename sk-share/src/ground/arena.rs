@@ -188,6 +188,16 @@ impl<'g, G: Ground> Arena<'g, G> {
         at >= self.layout.first && at.checked_add(bytes).is_some_and(|last| last <= end)
     }
 
+    /// Whether every block for `bytes` begins at a multiple of `align`.
+    pub(super) fn is_aligned(&self, bytes: u64, align: u64) -> bool {
+        let Layout { first, chunk_bytes, .. } = *self.layout;
+        let [begin, step] = self
+            .layout
+            .class_for(bytes)
+            .map_or([0, chunk_bytes], |class| [class.begin, class.bytes]);
+        [first, chunk_bytes, begin, step].iter().all(|part| part.is_multiple_of(align))
+    }
+
     /// How many bytes a new block for `bytes` would have.
     #[must_use]
     pub fn bytes_for(&self, bytes: u64) -> u64 {

@@ -206,6 +206,11 @@ impl Agent {
         }
     }
 
+    #[cfg(loom)]
+    pub(crate) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory)
+    }
+
     /// What becomes of it in place of the death of its process.
     pub(crate) fn ending(mut self, death: Death) -> Agent {
         self.death = death;
