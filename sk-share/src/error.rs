@@ -71,6 +71,12 @@ pub(crate) enum Reason {
         asked: u64,
         limit: u64,
     },
+    /// None, or more than there may be.
+    Count {
+        what: &'static str,
+        asked: u64,
+        limit: u64,
+    },
     /// What was opened is not what was expected.
     Foreign {
         what: &'static str,
@@ -147,6 +153,11 @@ impl Error {
         Error::new(Reason::TooLong { what, asked, limit })
     }
 
+    #[cold]
+    pub(crate) fn count(what: &'static str, asked: u64, limit: u64) -> Error {
+        Error::new(Reason::Count { what, asked, limit })
+    }
+
     /// True when the deadline passed before what was waited for came.
     pub fn is_timeout(&self) -> bool {
         matches!(*self.0, Reason::TimedOut { .. })
@@ -178,7 +189,10 @@ impl Error {
     /// (`RLIMIT_AS`), of memory, of descriptors, of members or agents.
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
-            Reason::Limit { .. } | Reason::Full { .. } | Reason::TooLong { .. } => true,
+            Reason::Limit { .. }
+            | Reason::Full { .. }
+            | Reason::TooLong { .. }
+            | Reason::Count { .. } => true,
             Reason::System { source, .. } => {
                 matches!(
                     source.kind(),
@@ -226,6 +240,9 @@ impl fmt::Display for Error {
             Reason::Busy { what, at } => write!(f, "{what} at offset {at} is in use"),
             Reason::TooLong { what, asked, limit } => {
                 write!(f, "{asked} bytes are more than {what} of {limit}")
+            }
+            Reason::Count { what, asked, limit } => {
+                write!(f, "{asked} is no number of {what}: it is from 1 to {limit}")
             }
             Reason::Outside { what, offset, bytes, length } => {
                 write!(f, "{what} of {bytes} bytes at offset {offset}, where {length} bytes are")

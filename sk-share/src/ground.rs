@@ -1,6 +1,9 @@
 //! What stays whole when any process is killed at any instruction, over words of any kind: a lock, an
 //! arena that keeps books, a value that changes as a whole or not at all.
 //!
+//! What programs synchronise with stands on these: [`Semaphore`], [`RwLock`], [`Mutex`], [`Event`], [`Barrier`]
+//! and [`Condvar`], whose permits and arrivals are leases that end with their holder (section 9).
+//!
 //! [`Ground`] is what the words lie in: a mapped region with its roster, or the vectors of a model in
 //! which agents die at a chosen step. [`Lock`] is held by one agent at a time and taken over when
 //! that one dies. [`Arena`] gives out blocks and keeps books of them. [`Flip`] is a value that
@@ -12,6 +15,7 @@ mod arena;
 mod event_count;
 mod flip;
 mod lock;
+mod sync;
 mod words;
 
 pub use crate::sync::modelled::{AtomicU32, AtomicU64};
@@ -19,4 +23,8 @@ pub use arena::{Account, Arena, Reservation};
 pub use event_count::EventCount;
 pub use flip::{Flip, Writer};
 pub use lock::{Guard, Lock};
+pub use sync::{
+    Arrival, Barrier, Condvar, Event, Lease, Listening, Mutex, MutexGuard, MutexLease, Permits,
+    ReadGuard, Role, RwLock, Semaphore, Waiting, WriteGuard, WriteLease,
+};
 pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};
