@@ -6,7 +6,7 @@
 //!  8  owner    u64  the lock of those who add: held by the one that is in front
 //! 16  turn     u32
 //! 20  changes  u32  the event count of the one that is in front
-//! 24  used     u32  no row from here on is taken: derived
+//! 24  used     u32  no row from here on is taken: raised before a row is set, lowered by a sweep
 //! 28  flag     u32  free for the object
 //! 32  rows     u64 { generation 32 | agent 16 | of_process 1 | count 15 }, or 0
 //! ```
@@ -18,7 +18,7 @@
 //!
 //! | dies | what is left | who goes on |
 //! |---|---|---|
-//! | in front, before the row is set | the lock is abandoned | the next at the lock: `used` is counted anew |
+//! | in front, before the row is set | the lock is abandoned, `used` one too high | the next at the lock |
 //! | in front, after | the same, and the row of one who is dead | whoever misses it sweeps it |
 //! | holder of a row | the row | whoever misses it: `deaths` moves, or the sleeper watches that thread |
 //! | after the row is taken out, before the wake | the one in front sleeps | `deaths` moves, it looks |
@@ -176,12 +176,8 @@ impl<'g, G: Ground> Table<'g, G> {
     }
 
     fn arrive(&self, mut guard: Guard<'g, G>, waiting: &mut Waiting) {
-        if guard.was_abandoned() {
-            // The dead one may have taken a row before it said so.
-            self.used.store(self.rows, Ordering::Relaxed);
-            self.ground.point("table.repaired");
-            guard.repaired();
-        }
+        // There is nothing to repair: at each step of the dead one, no row from `used` on was taken.
+        guard.repaired();
         guard.keep();
         waiting.is_in_front = true;
     }

@@ -248,7 +248,6 @@ fn all_permits_are_there_whoever_died_at_any_step() {
         &[
             "table.give_back",
             "table.given_back",
-            "table.repaired",
             "table.sweep",
             "table.swept",
             "table.taken",
