@@ -25,6 +25,6 @@ pub use flip::{Flip, Writer};
 pub use lock::{Guard, Lock};
 pub use sync::{
     Arrival, Barrier, Condvar, Event, Lease, Listening, Mutex, MutexGuard, MutexLease, Permits,
-    ReadGuard, Role, RwLock, Semaphore, Waiting, WriteGuard, WriteLease,
+    ReadGuard, Role, RwLock, Semaphore, Waiting, WriteGuard, WriteLease, wake_another,
 };
 pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};

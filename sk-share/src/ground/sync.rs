@@ -3,12 +3,14 @@
 //! Every operation that waits is a *look*, which gives [`Attempt`]: one code serves threads
 //! (`wait_for` with a deadline) and tasks (a future polls the look and leaves the sleep to a thread that
 //! sleeps for many). What a look has to remember until the next one is a [`Waiting`] of whoever waits.
-//! A wait that is given up before it is done, in whatever way, ends with `pass_on`.
+//! A wait that is given up before it is done, in whatever way, ends with `pass_on`; so does whoever slept for a
+//! task that is gone ([`wake_another`]).
 //!
 //! Every operation takes its holder: [`Ground::me`] for a thread, [`Ground::my_process`] for what wanders
 //! between threads. Objects say in their first word what they are and for how many.
 //! Section 9 of the [protocol](crate::memory::protocol).
 
+mod asynchronous;
 mod barrier;
 mod condvar;
 mod event;
@@ -17,6 +19,7 @@ mod rwlock;
 mod semaphore;
 mod table;
 
+pub use asynchronous::wake_another;
 pub use barrier::{Arrival, Barrier, Role};
 pub use condvar::{Condvar, Listening};
 pub use event::Event;

@@ -8,6 +8,7 @@ mod mutex;
 mod rwlock;
 mod semaphore;
 mod stress;
+mod tasks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -190,6 +190,34 @@ fn what_is_kept_only_its_holder_gives_back() {
     assert!(mine.give_back_write(process, lease).unwrap_err().is_damaged());
 }
 
+/// A writer's future in front is dropped, and one that was woken at the lock.
+#[test]
+fn one_that_goes_away_lets_others_in() {
+    let memory = with();
+    let [one, two, three] = &agents(&memory);
+    let held = at(one);
+    let read = held.read(None).unwrap();
+    let (theirs, process) = (at(two), two.my_process().unwrap());
+    let [mut in_front, mut behind] = [Waiting::default(), Waiting::default()];
+    assert!(matches!(theirs.attempt_write(process, &mut in_front).unwrap(), Attempt::Sleep(_)));
+    let Attempt::Sleep(sleep) = theirs.attempt_read(process, &mut behind).unwrap() else {
+        panic!("a writer is in front")
+    };
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(move || two.wait(&sleep, late()).unwrap());
+        until_asleep(&memory, 1, || false);
+        let last = scope.spawn(|| drop(at(three).read(late()).unwrap()));
+        until_asleep(&memory, 2, || false);
+        theirs.pass_on(process, &mut in_front).unwrap();
+        sleeper.join().unwrap();
+        assert_eq!(memory.asleep(), 1);
+        theirs.pass_on(process, &mut behind).unwrap();
+        last.join().unwrap();
+    });
+    drop(read);
+    assert!(theirs.try_write().unwrap().is_some());
+}
+
 /// Repairs if need be, checks, and changes both words.
 fn change(agent: &Agent, guard: &mut WriteGuard<'_, '_, Agent>) {
     let [first, second] = [FIRST, SECOND].map(|at| agent.u64(at).unwrap());
