@@ -210,3 +210,38 @@ fn damaged_small_objects_are_errors() {
         },
     ));
 }
+
+#[test]
+fn an_object_is_not_taken_for_another_one() {
+    type At = fn(&Agent) -> Result<(), Error>;
+    let make: [At; 6] = [
+        |agent| Semaphore::create(agent, AT, 1).map(drop),
+        |agent| RwLock::create(agent, AT, 1).map(drop),
+        |agent| Barrier::create(agent, AT, 1).map(drop),
+        |agent| Mutex::create(agent, AT).map(drop),
+        |agent| Event::create(agent, AT).map(drop),
+        |agent| Condvar::create(agent, AT).map(drop),
+    ];
+    let find: [At; 6] = [
+        |agent| Semaphore::at(agent, AT).map(drop),
+        |agent| RwLock::at(agent, AT).map(drop),
+        |agent| Barrier::at(agent, AT).map(drop),
+        |agent| Mutex::at(agent, AT).map(drop),
+        |agent| Event::at(agent, AT).map(drop),
+        |agent| Condvar::at(agent, AT).map(drop),
+    ];
+    for (made, make) in make.iter().enumerate() {
+        let memory: Arc<Memory> = memory();
+        let agent = Agent::new(&memory, 0, Fate::Lives);
+        for find in find {
+            assert!(find(&agent).unwrap_err().is_damaged());
+        }
+        make(&agent).unwrap();
+        assert!(make(&agent).unwrap_err().is_damaged());
+        for (found, find) in find.iter().enumerate() {
+            let result = find(&agent);
+            assert_eq!(result.is_ok(), made == found);
+            assert!(result.err().is_none_or(|error| error.is_damaged()));
+        }
+    }
+}
