@@ -169,15 +169,13 @@ impl<'g, G: Ground> RwLock<'g, G> {
         waiting: &mut Waiting,
     ) -> Result<Attempt<(Lease, bool)>, Error> {
         let ground = self.table.ground;
+        let has_slept = waiting.has_slept;
         if let Attempt::Sleep(sleep) = self.table.advance(me, waiting)? {
-            return match self.read_again(me)? {
-                Some(again) => {
-                    // The announced sleep does not come about, and one wake-up may be for nobody.
-                    self.pass_on(me, waiting)?;
-                    Ok(Attempt::Done(again))
-                }
-                None => Ok(Attempt::Sleep(sleep)),
-            };
+            let Some(again) = self.read_again(me)? else { return Ok(Attempt::Sleep(sleep)) };
+            // Whoever has not slept has taken nobody's wake-up.
+            waiting.has_slept = has_slept;
+            self.pass_on(me, waiting)?;
+            return Ok(Attempt::Done(again));
         }
         ground.point("rwlock.read_front");
         // Before all that is looked at: a death from here on ends the sleep.

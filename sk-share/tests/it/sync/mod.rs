@@ -80,7 +80,8 @@ fn at_every_death(
             while !play(Fate::AtPoint(point, deaths), death).0 {
                 deaths += 1;
             }
-            assert!(deaths > 0, "{point}");
+            // Where others do not wait for long, what they do is a matter of time.
+            assert!(deaths > 0 || death != Death::Process, "{point}");
         }
         for step in 0..whole.steps() {
             play(Fate::AtStep(step), death);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sk_share::ground::{Attempt, Ground, Semaphore, Waiting};
 
 use super::super::support::{Agent, Death, Fate, Memory, late, soon};
-use super::{AT, agents, assert_passed, at_every_death, memory, patience, until_asleep};
+use super::{AT, agents, assert_passed, at_every_death, memory, patience, until_asleep, very_soon};
 
 fn make(memory: &Arc<Memory>, permits: u32) {
     Semaphore::create(&Agent::new(memory, 15, Fate::Lives), AT, permits).unwrap();
@@ -206,6 +206,13 @@ fn scene(memory: &Arc<Memory>, agent: &Agent, death: Death) -> Option<()> {
     let mut waiting = Waiting::default();
     let process = other.my_process().unwrap();
     assert!(at(&other).attempt(process, 3, &mut waiting).unwrap().is_sleep());
+    let gave_up = agent.run(|agent| {
+        assert!(at(agent).acquire_until(1, very_soon()).unwrap_err().is_timeout());
+    });
+    if gave_up.is_none() {
+        at(&other).pass_on(process, &mut waiting).unwrap();
+        return None;
+    }
     thread::scope(|scope| {
         let waiter =
             scope.spawn(|| agent.run(|agent| drop(at(agent).acquire_until(1, late()).unwrap())));
