@@ -39,6 +39,10 @@
 //! # Platforms
 //!
 //! Linux from 5.16 on.
+#![cfg_attr(
+    loom,
+    expect(dead_code, unused_imports, reason = "models hold the words of `ground` only")
+)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod ground;

@@ -10,4 +10,5 @@ mod region;
 mod roster;
 #[path = "../support/mod.rs"]
 mod support;
+mod sync;
 mod wait;
