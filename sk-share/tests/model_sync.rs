@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicBool as Plain, Ordering::SeqCst};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use modelling::{Work, at_once, model_deaths};
 use sk_share::ground::{
-    Arrival, Attempt, Barrier, Condvar, Event, Ground, Mutex, Role, RwLock, Semaphore,
+    Arrival, Attempt, Barrier, Condvar, Event, Ground, Mutex, Role, RwLock, Semaphore, Waiting,
+    wait_for,
 };
 use support::{Agent, Fate, Memory};
 
@@ -47,7 +48,8 @@ fn maker(memory: &Arc<Memory>) -> Agent {
 /// ```
 #[test]
 fn permits_outlive_their_holders() {
-    for (mine, theirs) in [(1, 2), (2, 1)] {
+    // A thread that holds is watched; of a process one hears only by `deaths`.
+    for (mine, theirs, is_process) in [(1, 2, false), (2, 1, false), (1, 2, true)] {
         model_deaths("permits_outlive_their_holders", 2, 2, move |fate, order| {
             let memory = memory(Semaphore::<Agent>::bytes(2));
             Semaphore::create(&maker(&memory), AT, 2).unwrap();
@@ -60,13 +62,16 @@ fn permits_outlive_their_holders() {
                         let agent = Agent::new(&memory, index, fate);
                         let acquire = |agent: &Agent| {
                             let semaphore = Semaphore::at(agent, AT).unwrap();
-                            let permits = semaphore.acquire(count).unwrap();
+                            let me = if is_process { agent.my_process() } else { agent.me() };
+                            let (me, mut waiting) = (me.unwrap(), Waiting::default());
+                            let look = || semaphore.attempt(me, count, &mut waiting);
+                            let lease = wait_for(agent, "permits", None, look).unwrap();
                             if count == 2 {
                                 // What a holder of all did is seen by the next one.
                                 let first = agent.u64(FIRST).unwrap();
                                 first.store(first.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                             }
-                            drop(permits);
+                            semaphore.give_back(me, lease).unwrap();
                         };
                         agent.run(acquire).is_none()
                     }) as Work<bool>
@@ -135,6 +140,15 @@ fn read(agent: &Agent) {
     assert!(is_whole || guard.was_abandoned());
 }
 
+/// As a task, of whose end one hears only by `deaths`.
+fn read_as_process(agent: &Agent) {
+    let lock = RwLock::at(agent, AT).unwrap();
+    let (process, mut waiting) = (agent.my_process().unwrap(), Waiting::default());
+    let look = || lock.attempt_read(process, &mut waiting);
+    let (lease, _) = wait_for(agent, "the writer", None, look).unwrap();
+    lock.give_back_read(process, lease).unwrap();
+}
+
 /// A writer and a reader; each of them dies in turn.
 ///
 /// ```text
@@ -150,6 +164,7 @@ fn readers_and_writers_outlive_each_other() {
     for (name, works) in [
         ("a_writer_dies", [write as fn(&Agent), read as fn(&Agent)]),
         ("a_reader_dies", [read as fn(&Agent), write as fn(&Agent)]),
+        ("a_task_that_reads_dies", [read_as_process as fn(&Agent), write as fn(&Agent)]),
         ("a_writer_dies_beside_a_writer", [write as fn(&Agent), write as fn(&Agent)]),
     ] {
         model_deaths(name, 2, 2, move |fate, order| {
