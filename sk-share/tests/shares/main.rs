@@ -1,13 +1,12 @@
 //! Shares among real processes: what each sees of the others, and what is left when they die.
 //!
-//! The same program is parent and child. `SK_KILLS` says how many kills the loop has.
+//! The same program is parent and child.
 //!
 //! Unsafe is to fork, which safe code cannot. Its invariant: the copy uses what its only thread may, and ends by
 //! `_exit`.
 #![expect(unsafe_code, reason = "a test forks")]
 
 mod child;
-mod kills;
 mod program;
 
 use std::process::ExitCode;
@@ -38,10 +37,6 @@ fn main() -> ExitCode {
     add("a_waiter_hears_of_a_change_in_another_process", a_waiter_hears_of_a_change);
     add("a_forked_copy_has_no_handles_but_numbers", a_forked_copy_has_no_handles);
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
-    add("processes_killed_at_any_moment_lose_nothing", kills::at_any_moment);
-    if cfg!(feature = "faults") {
-        add("processes_killed_at_every_step_lose_nothing", kills::at_every_step);
-    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
