@@ -93,7 +93,7 @@ fn what_is_pushed_is_read_whole() {
 /// ```
 #[test]
 fn what_is_set_is_read_whole() {
-    model_deaths("what_is_set_is_read_whole", 2, 1, |fate, order| {
+    model_deaths("what_is_set_is_read_whole", 1, 2, |fate, order| {
         let memory = memory(1, &[1, 9]);
         let sets = |agent: &Agent| {
             set(agent, 0, &pattern(2));
@@ -113,7 +113,7 @@ fn what_is_set_is_read_whole() {
 #[test]
 fn what_a_dead_one_set_is_read_whole() {
     for point in ["list.set.committed", "list.set.copied"] {
-        model_deaths(point, 2, 1, move |fate, order| {
+        model_deaths(point, 1, 1, move |fate, order| {
             let memory = memory(1, &[1, 9]);
             let dead = Agent::new(&memory, 4, Fate::AtPoint(point, 0));
             assert!(dead.run(|agent| set(agent, 0, &pattern(2))).is_none());
@@ -133,7 +133,7 @@ fn what_a_dead_one_set_is_read_whole() {
 /// ```
 #[test]
 fn an_entry_that_is_used_anew_is_not_read_as_the_old_one() {
-    model_deaths("an_entry_that_is_used_anew", 2, 2, |fate, order| {
+    model_deaths("an_entry_that_is_used_anew", 2, 1, |fate, order| {
         let memory = memory(1, &[1, 2]);
         let replace = |agent: &Agent| {
             pop(agent);
