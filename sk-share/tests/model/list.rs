@@ -43,12 +43,23 @@ fn set(agent: &Agent, index: u64, bytes: &[u8]) {
     with(agent, |list| assert!(list.set(index, bytes, None).unwrap()));
 }
 
-/// One who dies does something, and one reads: whether it died, and what was read.
+/// One who dies does something, and one reads all: whether it died, and what was read.
 fn beside(
     memory: &Arc<Memory>,
     order: usize,
     fate: Fate,
     dies: impl FnOnce(&Agent) + Send + 'static,
+) -> (bool, Vec<u8>) {
+    beside_who(memory, order, fate, dies, all)
+}
+
+/// As [`beside`], with one who reads what it likes.
+fn beside_who(
+    memory: &Arc<Memory>,
+    order: usize,
+    fate: Fate,
+    dies: impl FnOnce(&Agent) + Send + 'static,
+    reads: impl FnOnce(&Agent) -> Vec<u8> + Send + 'static,
 ) -> (bool, Vec<u8>) {
     let dying = Arc::clone(memory);
     let reading = Arc::clone(memory);
@@ -56,7 +67,7 @@ fn beside(
         order,
         [
             Box::new(move || Agent::new(&dying, 0, fate).run(dies).map(|()| vec![])) as Work<_>,
-            Box::new(move || Some(all(&Agent::new(&reading, 2, Fate::Lives)))),
+            Box::new(move || Some(reads(&Agent::new(&reading, 2, Fate::Lives)))),
         ],
     );
     (died.is_none(), read.unwrap())
@@ -79,6 +90,22 @@ fn what_is_pushed_is_read_whole() {
         let found = all(&last);
         assert!(found.starts_with(&read));
         assert!(found == [1, 2] || died && found == [1]);
+        died
+    });
+}
+
+/// The last one is the first that is read: nothing but the length says that it is there.
+#[test]
+fn what_is_pushed_is_there_once_the_length_says_so() {
+    model_deaths("what_is_pushed_is_there", 2, 2, |fate, order| {
+        let memory = memory(1, &[1]);
+        let last = |agent: &Agent| {
+            let mut bytes = Vec::new();
+            assert!(with(agent, |list| list.last(&mut bytes, None).unwrap()));
+            bytes
+        };
+        let (died, read) = beside_who(&memory, order, fate, |agent| push(agent, 2), last);
+        assert!(read == pattern(1) || read == pattern(2), "{read:?}");
         died
     });
 }
