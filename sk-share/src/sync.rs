@@ -15,7 +15,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The words of what is written over traits: the standard library's, or loom's under `cfg(loom)`, so that
-/// the models in `tests/model.rs` run the code that ships.
+/// the models in `tests/model` run the code that ships.
 pub(crate) mod modelled {
     #[cfg(not(loom))]
     pub use std::sync::atomic::{AtomicU32, AtomicU64};
