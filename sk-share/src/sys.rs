@@ -1,6 +1,24 @@
-//! System calls, one folder a platform: what they return is an `io::Result` or an owned handle, and
-//! there is no policy here.
+//! System calls: what they return is an `io::Result` or an owned handle, and there is no policy here.
+//!
+//! One folder a backend. `cfg(sk_portable)` chooses the portable one, of which section 9 of PROTOCOL.md
+//! tells; what both need lies beside them.
 
+mod file;
+mod mapping;
+mod thread;
+
+#[cfg(not(sk_portable))]
 mod linux;
+#[cfg(sk_portable)]
+mod portable;
 
+pub(crate) use file::{file_size_limit, inherited, random, size_of_file};
+pub(crate) use mapping::{Mapping, page_bytes};
+#[cfg(feature = "faults")]
+pub(crate) use thread::kill_this_process;
+pub(crate) use thread::{block_signals, process_id};
+
+#[cfg(not(sk_portable))]
 pub(crate) use linux::*;
+#[cfg(sk_portable)]
+pub(crate) use portable::*;

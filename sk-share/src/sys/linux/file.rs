@@ -1,18 +1,21 @@
 //! Memory files.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
+
+/// For whoever looks at the maps of a process.
+const NAME: &str = "sk-share";
 
 /// A file that lives in memory, has no name, and is gone with its last user. It is not handed on
 /// by `exec`, and nobody can execute it.
-pub(crate) fn unnamed_memory(name: &str) -> io::Result<OwnedFd> {
+pub(crate) fn unnamed_memory() -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+    match rustix::fs::memfd_create(NAME, flags | MemfdFlags::NOEXEC_SEAL) {
         // The flag came with Linux 6.3.
-        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
+        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(NAME, flags)?),
         result => Ok(result?),
     }
 }
@@ -35,35 +38,4 @@ pub(crate) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<(
             result => return Ok(result?),
         }
     }
-}
-
-pub(crate) fn size_of_file(file: BorrowedFd<'_>) -> io::Result<u64> {
-    Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0))
-}
-
-/// How long a file of this process may be; beyond that the kernel sends a signal that kills.
-pub(crate) fn file_size_limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
-}
-
-/// A descriptor of our own for the open descriptor with this number.
-pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{number}");
-    Ok(rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
-}
-
-/// Sixteen random bytes as two words.
-pub(crate) fn random() -> io::Result<[u64; 2]> {
-    let mut bytes = [0_u8; 16];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let both = u128::from_ne_bytes(bytes);
-    let low = both & u128::from(u64::MAX);
-    Ok([u64::try_from(low).unwrap_or(0), u64::try_from(both >> 64).unwrap_or(0)])
 }

@@ -27,10 +27,10 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Reserves `bytes` bytes of addresses for the file, which may be shorter. They are left out
-    /// of core dumps.
-    pub(crate) fn shared(file: BorrowedFd<'_>, bytes: usize) -> io::Result<Mapping> {
-        let raw = MmapOptions::new().len(bytes).map_raw(file.as_raw_fd())?;
+    /// Maps `bytes` bytes of the file from `from` on, which is a multiple of a page. The file may
+    /// be shorter: then the addresses are reserved. They are left out of core dumps.
+    pub(crate) fn shared(file: BorrowedFd<'_>, from: u64, bytes: usize) -> io::Result<Mapping> {
+        let raw = MmapOptions::new().offset(from).len(bytes).map_raw(file.as_raw_fd())?;
         raw.advise(Advice::DontDump)?;
         Ok(Mapping { raw, bytes })
     }
