@@ -6,6 +6,9 @@ mod flip;
 mod lock;
 mod region;
 mod roster;
+// Files in memory know no disk.
+#[cfg(sk_portable)]
+mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 mod wait;
