@@ -1,4 +1,4 @@
-//! A region: one memory file, mapped whole by everybody who holds it.
+//! A region: one file without a name, mapped by everybody who holds it.
 //!
 //! Its first page is the header, of which section 2 of PROTOCOL.md tells.
 
@@ -12,7 +12,8 @@ use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 use crate::sys::{self, Memory};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"sk-share");
-const LAYOUT: u32 = 1;
+/// The backends lay files out differently.
+const LAYOUT: u32 = if cfg!(sk_portable) { 1 << 16 | 1 } else { 1 };
 
 /// Offsets in the header.
 const AT_MAGIC: u64 = 0;
@@ -342,7 +343,8 @@ impl Region {
     /// `count` u32 from this offset on, which is a multiple of 4.
     ///
     /// # Errors
-    /// They do not lie within what is there, or are not aligned.
+    /// They do not lie within what is there, or are not aligned; or they lie in two segments of the portable
+    /// backend.
     #[inline]
     pub fn words32(&self, offset: u64, count: usize) -> Result<&[AtomicU32], Error> {
         let bytes = count.saturating_mul(size_of::<u32>());
@@ -354,7 +356,8 @@ impl Region {
     /// `count` u64 from this offset on, which is a multiple of 8.
     ///
     /// # Errors
-    /// They do not lie within what is there, or are not aligned.
+    /// They do not lie within what is there, or are not aligned; or they lie in two segments of the portable
+    /// backend.
     #[inline]
     pub fn words64(&self, offset: u64, count: usize) -> Result<&[AtomicU64], Error> {
         let bytes = count.saturating_mul(size_of::<u64>());

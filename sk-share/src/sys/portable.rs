@@ -18,9 +18,9 @@
 //! that word and sets their events. Rows of the dead are freed by whoever notices the death, as slots of
 //! agents are. The interface of `address` would get the region beside the word.
 //!
-//! It is not chosen at run time where a Linux kernel lacks `futex_waitv`: the two backends lay the roster
-//! out differently, so all processes of a program have the same one, and `Roster::join` of the other is an
-//! error that says so.
+//! It is not chosen at run time where a Linux kernel lacks `futex_waitv`: the two backends lay files out
+//! differently, so all processes of a program have the same one. There `Roster::join` of the other backend is an
+//! error that says so, and opening a region of the other backend is one everywhere.
 
 mod address;
 mod file;
