@@ -45,6 +45,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "forker" => forker(&program),
         "pairs" => pairs(&program),
         "churn" => churn(&program),
+        "stayer" => stayer(&program),
         "executor" => executor(&program, &argument),
         "limited" => limited(&program),
         other => Err(format!("no role {other}").into()),
@@ -388,6 +389,27 @@ fn executor(program: &Program, thread: &str) -> Tried<()> {
         "first" => execute(),
         _ => std::thread::scope(|scope| scope.spawn(execute).join()).map_err(|_| "it panicked")?,
     }
+}
+
+/// A thread that is an agent still when its process is no member any more.
+fn stayer(program: &Program) -> Tried<()> {
+    std::thread::scope(|scope| {
+        let (leave, may_leave) = std::sync::mpsc::channel();
+        scope.spawn(move || {
+            write_agent(program).unwrap();
+            leave.send(()).unwrap();
+            // Whoever has left cannot wait in the roster.
+            while program.get(At::Go) < 2 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        may_leave.recv()?;
+        program.add(At::Ready);
+        program.until(At::Go, 1)?;
+        program.roster.leave();
+        Tried::Ok(())
+    })?;
+    forever();
 }
 
 /// Joins and leaves, has agents that come and go, waits and wakes, as fast as it can.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
-use sk_share::memory::{Member, Wait, Woken, wake_one};
+use sk_share::memory::{Agent, Member, Wait, Woken, wake_one};
 
 use program::{At, CHILD, Kid, Program, Tried};
 
@@ -54,6 +54,8 @@ fn main() -> ExitCode {
     if NOTICES_THREADS {
         add("an_agent_that_calls_exec_is_dead", an_agent_that_calls_exec_is_dead);
     }
+    add("an_agent_is_dead_when_its_process_is", an_agent_is_dead_when_its_process_is);
+    add("an_agent_of_a_member_that_left_lives_on", an_agent_of_a_member_that_left_lives_on);
     add("a_stopped_process_is_not_dead", a_stopped_process_is_not_dead);
     add("a_forked_copy_is_no_member", a_forked_copy_is_no_member);
     add("members_beyond_one_wait_are_watched_too", members_beyond_one_wait_are_watched_too);
@@ -295,6 +297,76 @@ fn an_agent_that_calls_exec_is_dead() -> Tried<()> {
         assert_eq!(program.roster.member_of(owner), None);
         kid.kill();
         kid.was_killed()?;
+    }
+    Ok(())
+}
+
+/// Waits until this agent is dead, woken by its end or that of its process, and not by the clock.
+fn until_agent_dead(program: &Program, owner: Agent) -> Tried<()> {
+    let deadline = Some(Instant::now() + program::WATCHDOG);
+    loop {
+        let deaths = program.roster.deaths();
+        if program.roster.is_dead(owner)? {
+            return Ok(());
+        }
+        let word = program.word(At::Never);
+        let wait = Wait { word, expected: 0, deaths, owner: Some(owner), deadline };
+        match program.roster.wait(&wait)? {
+            Woken::OwnerDied | Woken::Death => {}
+            // The life thread of another process has woken its own sleepers on this word.
+            Woken::Changed if cfg!(sk_portable) => {}
+            other => return Err(format!("{other:?} in place of the owner's death").into()),
+        }
+    }
+}
+
+fn an_agent_is_dead_when_its_process_is() -> Tried<()> {
+    let program = Program::new()?;
+    for _ in 0..20 {
+        program.word(At::Round).store(0, Ordering::Release);
+        let kid = program.spawn("agent")?;
+        program.until(At::Round, 1)?;
+        let owner = child::read_agent(&program)?;
+        assert!(!program.roster.is_dead(owner)?);
+        std::thread::scope(|scope| {
+            let waiters = [(); 2].map(|()| scope.spawn(|| until_agent_dead(&program, owner)));
+            kid.kill();
+            waiters.into_iter().try_for_each(|waiter| waiter.join().map_err(|_| "it panicked")?)
+        })?;
+        assert_eq!(program.roster.member_of(owner), None);
+        kid.was_killed()?;
+    }
+    Ok(())
+}
+
+/// It holds what it holds until its thread ends, however many members come after it.
+fn an_agent_of_a_member_that_left_lives_on() -> Tried<()> {
+    for end in ["thread", "process"] {
+        let program = Program::new()?;
+        let kid = program.spawn("stayer")?;
+        program.until(At::Ready, 1)?;
+        let owner = child::read_agent(&program)?;
+        let member = program.roster.member_of(owner).ok_or("no member")?;
+        program.add(At::Go);
+        program.until_dead(&[member])?;
+        assert!(!program.roster.is_dead(owner)?);
+        assert_eq!(program.roster.member_of(owner), None);
+        let (next, _) = program.member(1, "killed")?;
+        assert!(!program.roster.is_dead(owner)?);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| until_agent_dead(&program, owner));
+            if end == "thread" {
+                program.add(At::Go)
+            } else {
+                kid.kill()
+            }
+            waiter.join().map_err(|_| "it panicked")?
+        })?;
+        next.kill();
+        next.was_killed()?;
+        // Its row is free, if it was not already.
+        let (_next, member) = program.member(1, "killed")?;
+        assert_eq!(member.row(), 1, "{end}");
     }
     Ok(())
 }
