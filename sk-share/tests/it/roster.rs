@@ -232,6 +232,28 @@ fn generations_begin_again_and_none_is_zero() {
     assert_eq!((roster.me().row(), roster.me().generation()), (0, 1));
 }
 
+/// A slot names a use of a row by the lowest 20 bits of its generation. One that nobody gave back would speak of
+/// the use that has the same ones.
+#[cfg(sk_portable)]
+#[test]
+fn slots_of_a_former_use_of_a_row_are_freed_before_it_lives_again() {
+    let file = again(&Roster::create().unwrap());
+    let bytes = bytes_of(&file);
+    bytes.word32(layout::generation(0)).unwrap().store(1 << 20, Ordering::Relaxed);
+    let slot = 36_864 + 5 * 16;
+    bytes.word32(slot).unwrap().store(layout::LIVING_AGENT, Ordering::Relaxed);
+    bytes.word32(slot + 4).unwrap().store(9, Ordering::Relaxed);
+    let roster = Roster::join(file).unwrap();
+    assert_eq!(roster.me().generation() & 0xf_ffff, 1);
+    let agent = Agent::from_parts(5, 9).unwrap();
+    assert!(roster.is_dead(agent).unwrap());
+    // Nor does one live that speaks of a use that never was.
+    bytes.word32(slot).unwrap().store(layout::LIVING_AGENT + 1, Ordering::Relaxed);
+    assert!(roster.is_dead(agent).unwrap());
+    bytes.word32(slot).unwrap().store(layout::LIVING_AGENT, Ordering::Relaxed);
+    assert!(!roster.is_dead(agent).unwrap());
+}
+
 #[test]
 fn a_full_table_of_agents_is_an_error() {
     let roster = Roster::create().unwrap();

@@ -248,3 +248,33 @@ impl Shared {
         table.change(me.row(), here.with(from), here.with(to));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::memory::Roster;
+    use crate::sync::AtomicU32;
+
+    /// ```text
+    /// sleeper:  in the list, looks                                 sleeps
+    /// watcher:                       counts a death, wakes: nobody         wakes again
+    /// ```
+    #[test]
+    fn a_sleeper_that_was_not_asleep_yet_is_woken_again() {
+        let roster = Roster::create().unwrap();
+        let shared = roster.shared();
+        let word = AtomicU32::new(0);
+        let what = Sleeper { deaths: roster.deaths(), owner: None };
+        let slept = shared.local.sleepers.during(&word, what, || {
+            shared.count_deaths(1);
+            shared.local.bell.ring();
+            // So long that the life thread has done what the bell told it to.
+            std::thread::sleep(Duration::from_millis(50));
+            // Less than it takes until everybody looks again anyway.
+            sys::wait_on(&word, 0, Instant::now() + Duration::from_secs(2))
+        });
+        assert_eq!(slept.unwrap(), Slept::Woken);
+    }
+}
