@@ -148,10 +148,13 @@ impl Shared {
         }
     }
 
-    /// Whether somebody died. If not, the owner will say so when it is given back.
+    /// Whether somebody died, or this process has left: all for which its own threads wake it. If not, the
+    /// owner will say so when it is given back.
     fn has_reason(&self, wait: &Wait<'_>) -> Result<bool, Error> {
         // (B3) with the count of deaths.
-        if self.deaths.load(Ordering::Acquire) != wait.deaths.0 {
+        if self.has_left.load(Ordering::Acquire)
+            || self.deaths.load(Ordering::Acquire) != wait.deaths.0
+        {
             return Ok(true);
         }
         let Some(owner) = wait.owner else { return Ok(false) };
@@ -276,5 +279,17 @@ mod tests {
             sys::wait_on(&word, 0, Instant::now() + Duration::from_secs(2))
         });
         assert_eq!(slept.unwrap(), Slept::Woken);
+    }
+
+    /// It came into the list when whoever counted had looked there already.
+    #[test]
+    fn a_sleeper_looks_once_more_when_it_is_in_the_list() {
+        let roster = Roster::create().unwrap();
+        let word = AtomicU32::new(0);
+        let deaths = roster.deaths();
+        roster.shared().count_deaths(1);
+        let wait = Wait { word: &word, expected: 0, deaths, owner: None, deadline: None };
+        let slept = roster.shared().sleep(&wait, Instant::now() + Duration::from_secs(2));
+        assert!(matches!(slept, Ok(Night::Over)));
     }
 }

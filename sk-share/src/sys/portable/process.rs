@@ -127,6 +127,8 @@ pub(crate) fn wait_for_any<'p>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -144,11 +146,15 @@ mod tests {
     fn every_ring_is_heard() {
         let bell = Bell::new().unwrap();
         let none: [&Process; 0] = [];
-        wait_for_any(&bell, none, Some(Duration::from_millis(1))).unwrap();
+        let short = Duration::from_millis(2);
         for _ in 0..3 {
             bell.ring();
             bell.ring();
             wait_for_any(&bell, none, None).unwrap();
+            // And once.
+            let begin = Instant::now();
+            wait_for_any(&bell, none, Some(short)).unwrap();
+            assert!(begin.elapsed() >= short);
         }
     }
 }
