@@ -77,6 +77,7 @@ mod tests {
     fn appended_zeros_leave_what_is_there() {
         let mut file = File::from(unnamed_memory().unwrap());
         file.write_all(b"kept").unwrap();
+        file.rewind().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| append_zeros(file.as_fd(), 300_000).unwrap());
