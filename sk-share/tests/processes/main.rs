@@ -356,9 +356,9 @@ fn an_agent_of_a_member_that_left_lives_on() -> Tried<()> {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| until_agent_dead(&program, owner));
             if end == "thread" {
-                program.add(At::Go)
+                program.add(At::Go);
             } else {
-                kid.kill()
+                kid.kill();
             }
             waiter.join().map_err(|_| "it panicked")?
         })?;
