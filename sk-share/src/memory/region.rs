@@ -33,9 +33,9 @@ const PIECE: u64 = 16 << 20;
 /// last process has dropped its last handle or ended.
 ///
 /// It is one file without a name, in memory where the system has such files. What a process has mapped stays
-/// where it is, so that growing moves nothing. What lies in it is reached by offsets, each checked at each use: a word as an
-/// atomic ([`word32`](Self::word32), [`word64`](Self::word64)), bytes by copies ([`read`](Self::read),
-/// [`write`](Self::write)).
+/// where it is, so that growing moves nothing. What lies in it is reached by offsets, each checked at each
+/// use: a word as an atomic ([`word32`](Self::word32), [`word64`](Self::word64)), bytes by copies
+/// ([`read`](Self::read), [`write`](Self::write)).
 ///
 /// A word is always used with the same size; which one is written where its layout is.
 ///

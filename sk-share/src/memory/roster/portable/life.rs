@@ -256,7 +256,10 @@ fn take_row(shared: &Shared) -> Result<Member, Error> {
         fault::point("join.generation");
         let member = generation.and_then(|generation| Member::new(row, generation));
         let member = member.ok_or_else(|| Error::new(Reason::NotMember))?;
-        table.change(row, here.with(State::Taking), here.with(State::Living));
+        if !table.change(row, here.with(State::Taking), here.with(State::Living)) {
+            // Nobody else changes the row of a process that is there.
+            return Err(Error::damaged("the owner of a row for members", 0, 511));
+        }
         fault::point("join.living");
         return Ok(member);
     }
