@@ -41,6 +41,9 @@ use backend::{Local, life};
 /// Notice of death is notice only: another thread of the dead process may run for some more
 /// microseconds. What it *held* is taken over when the [`Agent`] that held it is dead.
 ///
+/// On the portable backend the others watch the process itself: they notice its death when it is torn down, and
+/// that it calls `exec` only when that program ends. Section 9 of [`protocol`](super::protocol).
+///
 /// A stopped process (SIGSTOP) lives. A process made by `fork` is no member, and handles in it are
 /// errors ([`Error::is_copied`]); it may join on its own.
 ///
@@ -219,7 +222,8 @@ impl Roster {
     }
 
     /// Whether the thread that this agent was has ended, in whatever way. Then it executes no further
-    /// instruction, and what it held can be taken over. Also true for an agent of a process that
+    /// instruction, and what it held can be taken over. (On the portable backend the end of a thread without
+    /// its destructors counts only when its process ends.) Also true for an agent of a process that
     /// was stopped in the middle of becoming one.
     ///
     /// # Errors

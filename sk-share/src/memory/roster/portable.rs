@@ -274,7 +274,7 @@ mod tests {
             shared.count_deaths(1);
             shared.local.bell.ring();
             // So long that the life thread has done what the bell told it to.
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::park_timeout(Duration::from_millis(50));
             // Less than it takes until everybody looks again anyway.
             sys::wait_on(&word, 0, Instant::now() + Duration::from_secs(2))
         });
