@@ -4,19 +4,32 @@
 //! [`Ground`] is what the words lie in: a mapped region with its roster, or the vectors of a model in
 //! which agents die at a chosen step. [`Lock`] is held by one agent at a time and taken over when
 //! that one dies. [`Arena`] gives out blocks and keeps books of them. [`Flip`] is a value that
-//! changes as a whole or not at all. Sections 5 to 8 of the [protocol](crate::memory::protocol).
+//! changes as a whole or not at all. [`List`] grows at its end and is read without waiting. [`Queue`]
+//! hands elements over, each to one. Sections 5 to 10 of the [protocol](crate::memory::protocol).
 //!
 //! No region is a [`Ground`] yet: these parts are shown over models, and wait for values to use them.
 
 mod arena;
-mod error;
+mod checksum;
+mod directory;
+mod element;
+mod event_count;
 mod flip;
+mod list;
 mod lock;
+mod queue;
+mod transaction;
 mod words;
 
 pub use crate::sync::modelled::{AtomicU32, AtomicU64};
-pub use arena::{Account, Arena, Reservation};
-pub use error::Error;
-pub use flip::{Flip, Writer};
+pub use arena::{Account, Arena, Layout, Reservation};
+#[cfg(not(loom))]
+pub(crate) use checksum::checksum;
+pub use directory::{Directory, Found, MOST_NAME, Objects, Open, Spec};
+pub use event_count::EventCount;
+pub use flip::{Buffer, Flip, Writer};
+pub use list::{Items, List, Version};
 pub use lock::{Guard, Lock};
-pub use words::{AgentRef, Ground, Offset, Sleep, Woken};
+pub use queue::{Queue, Waiting};
+pub use transaction::{FLAGS, IN_PROGRESS, MOST_VALUES, Transactions};
+pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};

@@ -52,7 +52,41 @@ mod fault;
 mod sync;
 mod sys;
 
+#[cfg(not(loom))]
+mod blob;
+#[cfg(not(loom))]
+mod codec;
+#[cfg(not(loom))]
+pub mod inherit;
+#[cfg(not(loom))]
+mod number;
+#[cfg(not(loom))]
+mod share;
+#[cfg(not(loom))]
+mod together;
+#[cfg(not(loom))]
+mod value;
+#[cfg(not(loom))]
+mod waiting;
+#[cfg(not(loom))]
+mod watch;
+#[cfg(not(loom))]
+mod watch_names;
+
 pub use error::Error;
+
+#[cfg(not(loom))]
+pub use {
+    blob::{BlobWriter, SharedBlob},
+    codec::{Codec, Encoded, Plain},
+    number::{Integer, Number, SharedNumber},
+    share::{Share, ShareBuilder, Stats, StopGuard},
+    together::{Together, get_together, try_update_together, update_together},
+    value::Shared,
+    waiting::Waiting,
+    watch::{Watch, Watching},
+    watch_names::{Change, ChangeKind, WatchNames},
+};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

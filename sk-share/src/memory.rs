@@ -40,15 +40,30 @@
 //! # Ok::<(), sk_share::Error>(())
 //! ```
 
+#[cfg(not(loom))]
+mod commons;
 mod copy;
+#[cfg(not(loom))]
+mod descriptors;
 mod region;
 mod roster;
+#[cfg(not(sk_portable))]
+mod sleeper;
+#[cfg(sk_portable)]
+#[path = "memory/sleeper/portable.rs"]
+mod sleeper;
 mod wait;
 
 /// What lies where, who writes it, and what a death leaves at each step.
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
+#[cfg(not(loom))]
+pub use commons::Commons;
+#[cfg(not(loom))]
+pub use descriptors::Descriptors;
 pub use region::{Kind, Region, RegionId};
 pub use roster::{Agent, Deaths, Member, Roster};
+pub(crate) use sleeper::Rest;
+pub(crate) use wait::wake;
 pub use wait::{Wait, Woken, wake_all, wake_one};

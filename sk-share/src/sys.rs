@@ -1,10 +1,11 @@
 //! System calls: what they return is an `io::Result` or an owned handle, and there is no policy here.
 //!
-//! One folder a backend. `cfg(sk_portable)` chooses the portable one, of which section 9 of PROTOCOL.md
+//! One folder a backend. `cfg(sk_portable)` chooses the portable one, of which section 11 of PROTOCOL.md
 //! tells; what both need lies beside them.
 
 mod file;
 mod mapping;
+mod pass;
 mod thread;
 
 #[cfg(not(sk_portable))]
@@ -12,8 +13,11 @@ mod linux;
 #[cfg(sk_portable)]
 mod portable;
 
-pub(crate) use file::{file_size_limit, inherited, random, size_of_file};
-pub(crate) use mapping::{Mapping, page_bytes};
+pub(crate) use file::{
+    file_size_limit, grow_to, inherited, random, read_at, size_of_file, write_at,
+};
+pub(crate) use mapping::{Held, Mapping, page_bytes};
+pub(crate) use pass::{adopt, inheritable};
 #[cfg(feature = "faults")]
 pub(crate) use thread::kill_this_process;
 pub(crate) use thread::{block_signals, process_id};

@@ -25,24 +25,26 @@ mod books;
 mod layout;
 mod records;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Instant;
 
 pub use account::Account;
 use books::Books;
-use layout::{CHUNK_BYTES, CHUNKS, FIRST, Layout, MOST_CHUNKS, TABLE};
+pub use layout::Layout;
+use layout::{CHUNK_BYTES, CHUNKS, FIRST, MOST_CHUNKS, TABLE};
 use records::{DONE, Record};
 
 use super::lock::{Guard, Lock};
 use super::words::{Ground, Offset};
-use crate::ground::error::Error;
+use crate::error::Error;
 use crate::sync::modelled::{Ordering, fence};
 
 /// Blocks of shared memory.
 pub struct Arena<'g, G: Ground> {
     ground: &'g G,
     lock: Lock<'g, G>,
-    layout: Layout,
+    layout: Cow<'g, Layout>,
 }
 
 impl<'g, G: Ground> Arena<'g, G> {
@@ -72,7 +74,7 @@ impl<'g, G: Ground> Arena<'g, G> {
         {
             ground.u64(at + word)?.store(value, Ordering::Relaxed);
         }
-        Ok(Arena { ground, lock: Lock::at(ground, at)?, layout })
+        Ok(Arena { ground, lock: Lock::at(ground, at)?, layout: Cow::Owned(layout) })
     }
 
     /// An arena that somebody made.
@@ -83,11 +85,27 @@ impl<'g, G: Ground> Arena<'g, G> {
     pub fn open(ground: &'g G, at: Offset) -> Result<Arena<'g, G>, Error> {
         let lock = Lock::at(ground, at)?;
         let get = |word| {
-            let at = at.checked_add(word).ok_or_else(|| Error::damaged("an arena", at, at))?;
+            let at = at.checked_add(word).ok_or_else(|| Error::damaged_at("an arena", at, at))?;
             ground.u64(at).map(|word| word.load(Ordering::Relaxed))
         };
         let layout = Layout::new(at, get(CHUNK_BYTES)?, get(MOST_CHUNKS)?, get(FIRST)?)?;
-        Ok(Arena { ground, lock, layout })
+        Ok(Arena { ground, lock, layout: Cow::Owned(layout) })
+    }
+
+    /// The arena of a layout that was found before, without another look at it.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if it does not lie in this memory.
+    #[inline]
+    pub fn again(ground: &'g G, layout: &'g Layout) -> Result<Arena<'g, G>, Error> {
+        Ok(Arena { ground, lock: Lock::at(ground, layout.at)?, layout: Cow::Borrowed(layout) })
+    }
+
+    /// What [`again`](Arena::again) takes.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout.clone().into_owned()
     }
 
     /// Reserves a block of at least `bytes` bytes, for `word` to hold in place of what it holds now.
@@ -108,7 +126,7 @@ impl<'g, G: Ground> Arena<'g, G> {
         let me = self.ground.me()?;
         let most = self.layout.most_chunks * self.layout.chunk_bytes;
         if bytes > most {
-            return Err(Error::too_long(bytes, most));
+            return Err(Error::too_long("the largest block", bytes, most));
         }
         let _guard = self.hold(deadline)?;
         let books = self.books();
@@ -160,7 +178,7 @@ impl<'g, G: Ground> Arena<'g, G> {
         if books.is_used(place)? {
             Ok(books.bytes(place))
         } else {
-            Err(Error::damaged("the offset of a block", block, block))
+            Err(Error::damaged_at("the offset of a block", block, block))
         }
     }
 
@@ -168,6 +186,16 @@ impl<'g, G: Ground> Arena<'g, G> {
     pub(super) fn may_hold(&self, at: Offset, bytes: u64) -> bool {
         let end = self.layout.chunk(self.layout.most_chunks);
         at >= self.layout.first && at.checked_add(bytes).is_some_and(|last| last <= end)
+    }
+
+    /// Whether every block for `bytes` begins at a multiple of `align`.
+    pub(super) fn is_aligned(&self, bytes: u64, align: u64) -> bool {
+        let Layout { first, chunk_bytes, .. } = *self.layout;
+        let [begin, step] = self
+            .layout
+            .class_for(bytes)
+            .map_or([0, chunk_bytes], |class| [class.begin, class.bytes]);
+        [first, chunk_bytes, begin, step].iter().all(|part| part.is_multiple_of(align))
     }
 
     /// How many bytes a new block for `bytes` would have.
@@ -231,7 +259,7 @@ impl<'g, G: Ground> Arena<'g, G> {
     fn held_by(&self, books: &Books<'_, G>, word: Offset) -> Result<Offset, Error> {
         let block = books.get(word)?;
         if block != 0 && !books.is_used(books.locate(block)?)? {
-            return Err(Error::damaged("a word that holds a block", word, block));
+            return Err(Error::damaged_at("a word that holds a block", word, block));
         }
         Ok(block)
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0  lock      16 bytes, of which the last four are
-//!  12  changes   u32, { commits, counted 31 | WATCHED }, for those who sleep on it
+//!  12  changes   u32, the event count of those who watch
 //!  16  version   u64, the number of the last commit: its slot is `version & 1`
 //!  24  begun     u64, the number of the last commit that somebody began
 //!  32  slot 0    { length u64, check u64, block u64, 64 bytes }
@@ -29,28 +29,28 @@
 //!
 //! Pairs of orderings: (A2) of the lock. (A3) who loads a version sees its slot: release at the
 //! commit, acquire in `read`. (A6) who copied a byte of a commit sees that it was begun: a release
-//! fence after the store of `begun`, an acquire fence before it is looked at. (A7) a watcher
-//! either sets WATCHED before a commit is counted, which then wakes it, or sees that commit's
-//! version: release at the count, acquire in `changed`.
+//! fence after the store of `begun`, an acquire fence before it is looked at. (A7) of the event count.
 
 use std::fmt;
 use std::time::Instant;
 
 use super::arena::{Arena, Reservation};
+use super::checksum::checksum;
+use super::event_count::EventCount;
 use super::lock::{Guard, Lock};
-use super::words::{Ground, Offset, Sleep, Woken};
-use crate::ground::error::Error;
-use crate::sync::modelled::{AtomicU32, AtomicU64, Ordering, fence};
-
-/// Somebody sleeps on `changes`, or did.
-const WATCHED: u32 = 1;
-const ONE_COMMIT: u32 = 2;
+use super::words::{Attempt, Ground, Offset, wait_for};
+use crate::error::Error;
+use crate::sync::modelled::{AtomicU64, Ordering, fence};
 
 const CHANGES: u64 = 12;
-const VERSION: u64 = 16;
 const BEGUN: u64 = 24;
 const SLOTS: u64 = 32;
 const SLOT_BYTES: u64 = 88;
+
+/// All of it as words of eight bytes; the second one is two of four.
+const WORDS: usize = 26;
+/// Of a slot: length, check, block, and eight of bytes.
+const SLOT_WORDS: usize = 11;
 
 /// The longest value that lies in its slot. A model has few words.
 const IN_PLACE: u64 = if cfg!(loom) { 8 } else { 64 };
@@ -64,10 +64,10 @@ const TRIES: u32 = if cfg!(loom) { 1 } else { 8 };
 pub struct Flip<'g, G: Ground> {
     ground: &'g G,
     at: Offset,
-    lock: Lock<'g, G>,
-    changes: &'g AtomicU32,
+    owner: &'g AtomicU64,
     version: &'g AtomicU64,
     begun: &'g AtomicU64,
+    slots: [&'g [AtomicU64; SLOT_WORDS]; 2],
     arena: Option<&'g Arena<'g, G>>,
 }
 
@@ -87,18 +87,12 @@ impl<'g, G: Ground> Flip<'g, G> {
     ///
     /// Damaged, if none fits there.
     pub fn at(ground: &'g G, at: Offset) -> Result<Flip<'g, G>, Error> {
-        if at.checked_add(Self::BYTES).is_none_or(|end| end > ground.length()) {
-            return Err(Error::damaged("the place of a value", at, at));
-        }
-        Ok(Flip {
-            ground,
-            at,
-            lock: Lock::at(ground, at)?,
-            changes: ground.u32(at + CHANGES)?,
-            version: ground.u64(at + VERSION)?,
-            begun: ground.u64(at + BEGUN)?,
-            arena: None,
-        })
+        let [owner, _, version, begun, slots @ ..] = ground.words::<WORDS>(at)?;
+        let slots = slots
+            .split_first_chunk()
+            .and_then(|(even, odd)| Some([even, odd.first_chunk()?]))
+            .ok_or_else(|| Error::damaged_at("the place of a value", at, at))?;
+        Ok(Flip { ground, at, owner, version, begun, slots, arena: None })
     }
 
     /// Where values of more than 64 bytes lie. The same for all who write this value.
@@ -115,10 +109,15 @@ impl<'g, G: Ground> Flip<'g, G> {
     pub fn blocks(&self) -> Result<Vec<Offset>, Error> {
         let mut blocks = Vec::new();
         for version in [0, 1] {
-            blocks.push(self.ground.u64(self.slot(version).block())?.load(Ordering::Relaxed));
+            blocks.push(self.slot(version).block.load(Ordering::Relaxed));
         }
         blocks.retain(|block| *block != 0);
         Ok(blocks)
+    }
+
+    /// The words of the arena that hold the blocks of the value.
+    pub(crate) fn block_words(&self) -> [Offset; 2] {
+        [0, 1].map(|version| self.slot(version).block_word())
     }
 
     /// Copies the value into `bytes`, which takes its length, and gives its version.
@@ -131,14 +130,29 @@ impl<'g, G: Ground> Flip<'g, G> {
     ///
     /// Damaged, if what was committed is not there any more; timeout and re-entry, if it came to
     /// the lock.
-    pub fn read(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<u64, Error> {
+    #[inline]
+    pub fn read<B: Buffer + ?Sized>(
+        &self,
+        bytes: &mut B,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Error> {
+        self.read_with(bytes, || deadline)
+    }
+
+    /// As [`read`](Flip::read), where to know the deadline costs something.
+    #[inline]
+    pub(crate) fn read_with<B: Buffer + ?Sized>(
+        &self,
+        bytes: &mut B,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<u64, Error> {
         for _ in 0..TRIES {
             let version = self.version();
             if let Copied::Whole = self.copy(version, bytes)? {
                 return Ok(version);
             }
         }
-        self.lock(deadline)?.read(bytes)
+        self.lock(deadline())?.read(bytes)
     }
 
     /// Commits `bytes`, after all that was committed before, and gives the version.
@@ -156,10 +170,39 @@ impl<'g, G: Ground> Flip<'g, G> {
     ///
     /// Timeout, re-entry, damaged.
     pub fn lock(&self, deadline: Option<Instant>) -> Result<Writer<'_, 'g, G>, Error> {
-        let mut guard = self.lock.lock_until(deadline)?;
+        let mut guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
         // Every state in which a writer can die is one from which the next commit starts.
         guard.repaired();
         Ok(Writer { flip: self, guard, deadline })
+    }
+
+    /// Has the version that somebody staged count who died before it did, if that is still the next one.
+    ///
+    /// # Errors
+    ///
+    /// None that could happen: the words were looked at when the value was found.
+    pub fn roll_forward(&self, staged: u64) -> Result<(), Error> {
+        // Release: (A3), also where the one that staged it released nothing: we came by (A4) or (A11).
+        let before = staged.wrapping_sub(1);
+        let rolled =
+            self.version.compare_exchange(before, staged, Ordering::AcqRel, Ordering::Relaxed);
+        if rolled.is_ok() {
+            self.changes()?.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Copies what was staged as this version, whether or not it counts yet; `false` if it is overtaken.
+    ///
+    /// # Errors
+    ///
+    /// Damaged.
+    pub fn read_staged<B: Buffer + ?Sized>(
+        &self,
+        staged: u64,
+        bytes: &mut B,
+    ) -> Result<bool, Error> {
+        Ok(matches!(self.copy(staged, bytes)?, Copied::Whole))
     }
 
     /// The number of the last commit.
@@ -169,6 +212,10 @@ impl<'g, G: Ground> Flip<'g, G> {
         self.version.load(Ordering::Acquire)
     }
 
+    fn changes(&self) -> Result<EventCount<'g, G>, Error> {
+        EventCount::at(self.ground, self.at + CHANGES)
+    }
+
     /// Waits until the version is not `seen`, and gives it. Commits that follow one another closely
     /// may be seen as one.
     ///
@@ -176,64 +223,77 @@ impl<'g, G: Ground> Flip<'g, G> {
     ///
     /// Timeout.
     pub fn changed(&self, seen: u64, deadline: Option<Instant>) -> Result<u64, Error> {
-        loop {
-            let version = self.version();
-            if version != seen {
-                return Ok(version);
-            }
-            // Before the version: whoever dies between its commit and its wake is noticed.
-            let deaths = self.ground.deaths();
-            // Acquire: (A7).
-            let expected = self.changes.fetch_or(WATCHED, Ordering::Acquire) | WATCHED;
-            if self.version() != seen {
-                continue;
-            }
-            self.ground.point("flip.watch");
-            let sleep = Sleep { word: self.changes, expected, deaths, owner: None, deadline };
-            if self.ground.wait(sleep)? == Woken::TimedOut {
-                return Err(Error::timed_out("the value changed"));
-            }
-        }
+        wait_for(self.ground, "the value changed", deadline, || self.look_for_change(seen))
     }
 
-    fn slot(&self, version: u64) -> Slot {
-        Slot(self.at + SLOTS + (version & 1) * SLOT_BYTES)
+    /// One look of who waits for a version other than `seen`.
+    ///
+    /// # Errors
+    ///
+    /// None that could happen: the words were looked at when the value was found.
+    pub fn look_for_change(&self, seen: u64) -> Result<Attempt<u64>, Error> {
+        // Before the version: whoever dies between its commit and its wake is noticed.
+        let deaths = self.ground.deaths();
+        let mut version = self.version();
+        if version == seen {
+            let changes = self.changes()?;
+            let expected = changes.prepare();
+            version = self.version();
+            if version == seen {
+                return Ok(Attempt::Sleep(changes.sleep(deaths, expected, None)));
+            }
+        }
+        Ok(Attempt::Done(version))
+    }
+
+    fn slot(&self, version: u64) -> Slot<'g> {
+        let [even, odd] = self.slots;
+        let (number, words) = if version & 1 == 0 { (0, even) } else { (1, odd) };
+        let [length, check, block, bytes @ ..] = words;
+        Slot { at: self.at + SLOTS + number * SLOT_BYTES, length, check, block, bytes }
     }
 
     /// Copies the slot of `version`, which was loaded with acquire (A3).
-    fn copy(&self, version: u64, bytes: &mut Vec<u8>) -> Result<Copied, Error> {
-        bytes.clear();
+    #[inline]
+    fn copy<B: Buffer + ?Sized>(&self, version: u64, bytes: &mut B) -> Result<Copied, Error> {
         if version == 0 {
+            bytes.of_length(0)?;
             return Ok(Copied::Whole);
         }
         let ground = self.ground;
         let slot = self.slot(version);
         ground.point("flip.read.begin");
-        let length = ground.u64(slot.length())?.load(Ordering::Relaxed);
-        let check = ground.u64(slot.check())?.load(Ordering::Relaxed);
-        let block = ground.u64(slot.block())?.load(Ordering::Relaxed);
+        let length = slot.length.load(Ordering::Relaxed);
+        let check = slot.check.load(Ordering::Relaxed);
+        let block = slot.block.load(Ordering::Relaxed);
         // Before memory is asked for: the length may be of another commit than the version.
         if self.is_overtaken(version) {
             return Ok(Copied::Overtaken);
         }
-        let from = if length <= IN_PLACE { slot.bytes() } else { block };
-        if length > IN_PLACE && !self.arena.is_some_and(|arena| arena.may_hold(block, length)) {
-            return Err(Error::damaged("the block of a value", slot.block(), block));
+        let too_long = || Error::damaged_at("the length of a value", slot.at, length);
+        let is_in_place = length <= IN_PLACE;
+        if !is_in_place {
+            if !self.arena.is_some_and(|arena| arena.may_hold(block, length)) {
+                return Err(Error::damaged_at("the block of a value", slot.at, block));
+            }
+            if block.checked_add(length).is_none_or(|end| end > ground.length()) {
+                return Err(too_long());
+            }
         }
-        if from.checked_add(length).is_none_or(|end| end > ground.length()) {
-            return Err(Error::damaged("the length of a value", slot.length(), length));
-        }
-        let length = usize::try_from(length)
-            .map_err(|_| Error::damaged("the length of a value", slot.length(), length))?;
-        bytes.resize(length, 0);
-        let copied = ground.copy_out(from, bytes);
+        let to = bytes.of_length(usize::try_from(length).map_err(|_| too_long())?)?;
+        let copied = if is_in_place {
+            copy_out(slot.bytes, to);
+            Ok(())
+        } else {
+            ground.copy_out(block, to)
+        };
         if self.is_overtaken(version) {
             return Ok(Copied::Overtaken);
         }
         copied?;
-        let found = checksum(version, bytes);
+        let found = checksum(version, to);
         if found != check {
-            return Err(Error::damaged("the checksum of a value", slot.check(), found));
+            return Err(Error::damaged_at("the checksum of a value", slot.at, found));
         }
         Ok(Copied::Whole)
     }
@@ -253,25 +313,85 @@ impl<G: Ground> fmt::Debug for Flip<'_, G> {
     }
 }
 
-/// Where a slot lies.
+/// What a value is read into.
+pub trait Buffer {
+    /// So many bytes to be filled, or an error where there can be no such number.
+    ///
+    /// # Errors
+    ///
+    /// What the caller says of a value of another length than it can be.
+    fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error>;
+}
+
+/// It takes the length of the value.
+impl Buffer for Vec<u8> {
+    fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error> {
+        self.resize(length, 0);
+        Ok(self)
+    }
+}
+
+/// A value of any other length is damaged.
+impl Buffer for [u8] {
+    #[inline]
+    fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error> {
+        let wanted = self.len() as u64;
+        if self.len() == length {
+            Ok(self)
+        } else {
+            Err(Error::damaged_at("the length of a value", wanted, length as u64))
+        }
+    }
+}
+
+/// A slot, and where it lies.
 #[derive(Clone, Copy)]
-struct Slot(Offset);
+struct Slot<'g> {
+    at: Offset,
+    length: &'g AtomicU64,
+    check: &'g AtomicU64,
+    block: &'g AtomicU64,
+    bytes: &'g [AtomicU64],
+}
 
-impl Slot {
-    fn length(self) -> Offset {
-        self.0
+impl Slot<'_> {
+    /// The word that holds its block.
+    fn block_word(&self) -> Offset {
+        self.at + 16
     }
+}
 
-    fn check(self) -> Offset {
-        self.0 + 8
+/// As relaxed words, of which the last may be used in part.
+#[inline]
+fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
+    let (whole, rest) = bytes.as_chunks_mut::<8>();
+    let mut words = words.iter();
+    for (to, word) in whole.iter_mut().zip(&mut words) {
+        *to = word.load(Ordering::Relaxed).to_le_bytes();
     }
-
-    fn block(self) -> Offset {
-        self.0 + 16
+    if let Some(word) = words.next() {
+        for (to, from) in rest.iter_mut().zip(word.load(Ordering::Relaxed).to_le_bytes()) {
+            *to = from;
+        }
     }
+}
 
-    fn bytes(self) -> Offset {
-        self.0 + 24
+/// As relaxed words; what is left of the last one is zero.
+#[inline]
+fn copy_in(words: &[AtomicU64], bytes: &[u8]) {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut words = words.iter();
+    for (from, word) in whole.iter().zip(&mut words) {
+        word.store(u64::from_le_bytes(*from), Ordering::Relaxed);
+    }
+    if !rest.is_empty()
+        && let Some(word) = words.next()
+    {
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        word.store(u64::from_le_bytes(last), Ordering::Relaxed);
     }
 }
 
@@ -310,25 +430,29 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// Damaged.
-    pub fn read(&self, bytes: &mut Vec<u8>) -> Result<u64, Error> {
+    pub fn read<B: Buffer + ?Sized>(&self, bytes: &mut B) -> Result<u64, Error> {
         let version = self.version();
         match self.flip.copy(version, bytes)? {
             Copied::Whole => Ok(version),
             // Nobody writes while we hold the lock.
             Copied::Overtaken => {
                 let begun = self.flip.begun.load(Ordering::Relaxed);
-                Err(Error::damaged("the count of commits", self.flip.at + BEGUN, begun))
+                Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, begun))
             }
         }
     }
 
     /// Where the bytes of the next commit lie. A block of the slot that is not needed any more is
     /// given back.
-    fn place(&self, slot: Slot, length: u64) -> Result<Place<'f, 'g, G>, Error> {
-        let block = self.flip.ground.u64(slot.block())?.load(Ordering::Relaxed);
+    fn place(&self, slot: Slot<'g>, length: u64) -> Result<Place<'f, 'g, G>, Error> {
+        let block = slot.block.load(Ordering::Relaxed);
         let Some(arena) = self.flip.arena else {
             let fits = length <= IN_PLACE;
-            return if fits { Ok(Place::Slot) } else { Err(Error::too_long(length, IN_PLACE)) };
+            return if fits {
+                Ok(Place::Slot)
+            } else {
+                Err(Error::too_long("a value without an arena", length, IN_PLACE))
+            };
         };
         if length <= IN_PLACE {
             return Ok(if block == 0 { Place::Slot } else { Place::SlotAlone(arena) });
@@ -336,7 +460,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         if block != 0 && arena.bytes_of(block)? == arena.bytes_for(length) {
             return Ok(Place::Again(block));
         }
-        Ok(Place::New(arena.exchange(slot.block(), length, self.deadline)?))
+        Ok(Place::New(arena.exchange(slot.block_word(), length, self.deadline)?))
     }
 
     /// Commits `bytes`, wakes all who watch, and gives the version.
@@ -345,11 +469,24 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     ///
     /// Full, if there is no room; damaged. Then the value is as it was.
     pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let Flip { ground, changes, version, begun, .. } = *self.flip;
+        let next = self.stage(bytes)?;
+        self.publish(next)?;
+        Ok(next)
+    }
+
+    /// Writes `bytes` beside the value, and gives the version that they will be once they are
+    /// [published](Writer::publish). Until then nothing has changed, and the next to stage begins the same version
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Writer::commit).
+    pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        let Flip { ground, begun, .. } = *self.flip;
         let number = self.version();
         if begun.load(Ordering::Relaxed).wrapping_sub(number) > 1 {
             let found = begun.load(Ordering::Relaxed);
-            return Err(Error::damaged("the count of commits", self.flip.at + BEGUN, found));
+            return Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, found));
         }
         let next = number.wrapping_add(1);
         let slot = self.flip.slot(next);
@@ -362,11 +499,11 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         fence(Ordering::Release);
         ground.point("flip.begun");
         match place {
-            Place::Slot => ground.copy_in(slot.bytes(), bytes)?,
+            Place::Slot => copy_in(slot.bytes, bytes),
             Place::SlotAlone(arena) => {
-                ground.copy_in(slot.bytes(), bytes)?;
+                copy_in(slot.bytes, bytes);
                 // If the arena is in use for longer than we may wait, a later commit frees it.
-                if let Err(error) = arena.release(slot.block(), self.deadline)
+                if let Err(error) = arena.release(slot.block_word(), self.deadline)
                     && !error.is_timeout()
                 {
                     return Err(error);
@@ -379,22 +516,27 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
             }
         }
         ground.point("flip.filled");
-        ground.u64(slot.length())?.store(length, Ordering::Relaxed);
-        ground.u64(slot.check())?.store(checksum(next, bytes), Ordering::Relaxed);
+        slot.length.store(length, Ordering::Relaxed);
+        slot.check.store(checksum(next, bytes), Ordering::Relaxed);
         ground.point("flip.described");
-        // Release: (A3). This store is the commit.
-        version.store(next, Ordering::Release);
-        ground.point("flip.committed");
-        // Release: (A7).
-        if changes.fetch_add(ONE_COMMIT, Ordering::Release) & WATCHED != 0 {
-            ground.point("flip.counted");
-            // One that sets it again before it is woken sleeps on another number, or not at all.
-            changes.fetch_and(!WATCHED, Ordering::Relaxed);
-            ground.point("flip.unwatched");
-            ground.wake(changes, u32::MAX);
-        }
-        ground.point("flip.woken");
         Ok(next)
+    }
+
+    /// Has what was staged as this version count, and wakes all who watch.
+    ///
+    /// # Errors
+    ///
+    /// None that could happen: the words were looked at when the value was found.
+    pub fn publish(&mut self, next: u64) -> Result<(), Error> {
+        let ground = self.flip.ground;
+        // All that can fail comes before anything changes.
+        let changes = self.flip.changes()?;
+        // Release: (A3). This store is the commit.
+        self.flip.version.store(next, Ordering::Release);
+        ground.point("flip.committed");
+        changes.notify_all();
+        ground.point("flip.woken");
+        Ok(())
     }
 }
 
@@ -402,31 +544,4 @@ impl<G: Ground> fmt::Debug for Writer<'_, '_, G> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Writer").field("flip", &self.flip).finish_non_exhaustive()
     }
-}
-
-/// Tells bytes that were torn or overwritten by a stray store; no defence against intent.
-///
-/// Four lanes, since each step of one waits for the step before it.
-fn checksum(version: u64, bytes: &[u8]) -> u64 {
-    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mix = |state: u64, word: u64| {
-        let product = (state ^ word).wrapping_mul(STEP);
-        product ^ product >> 29
-    };
-    let mut lanes = [version, !version, STEP, bytes.len() as u64];
-    let (words, rest) = bytes.as_chunks::<8>();
-    let (fours, words) = words.as_chunks::<4>();
-    for four in fours {
-        for (lane, word) in lanes.iter_mut().zip(four) {
-            *lane = mix(*lane, u64::from_le_bytes(*word));
-        }
-    }
-    for (lane, word) in lanes.iter_mut().zip(words) {
-        *lane = mix(*lane, u64::from_le_bytes(*word));
-    }
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    lanes.iter().fold(u64::from_le_bytes(last), |state, lane| mix(state, *lane))
 }

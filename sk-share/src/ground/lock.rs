@@ -25,8 +25,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Instant;
 
-use super::words::{AgentRef, Ground, Offset, Sleep, Woken};
-use crate::ground::error::Error;
+use super::words::{AgentRef, Attempt, Ground, Offset, Sleep, wait_for};
+use crate::error::Error;
 use crate::sync::modelled::{AtomicU32, AtomicU64, Ordering};
 
 /// Somebody sleeps, or did, and has to be woken.
@@ -34,7 +34,10 @@ const WAITERS: u64 = 1;
 /// Free, but the last holder did not say that it had repaired what a dead one left.
 const ABANDONED: u64 = 2;
 /// Bits that are never set: besides WAITERS nothing stands beside an agent.
-const UNUSED: u64 = 0xFFFE;
+const UNUSED: u64 = 0x7FFE;
+
+/// Where the word lies that sleepers sleep on.
+const TURN: u64 = 8;
 
 /// The two words of a lock in shared memory, not held.
 ///
@@ -43,7 +46,6 @@ pub struct Lock<'g, G: Ground> {
     ground: &'g G,
     at: Offset,
     owner: &'g AtomicU64,
-    turn: &'g AtomicU32,
 }
 
 impl<'g, G: Ground> Lock<'g, G> {
@@ -56,8 +58,18 @@ impl<'g, G: Ground> Lock<'g, G> {
     ///
     /// Damaged, if no lock fits there.
     pub fn at(ground: &'g G, at: Offset) -> Result<Lock<'g, G>, Error> {
-        let turn = at.checked_add(8).ok_or_else(|| Error::damaged("a lock", at, at))?;
-        Ok(Lock { ground, at, owner: ground.u64(at)?, turn: ground.u32(turn)? })
+        let [owner, _] = ground.words::<2>(at)?;
+        Ok(Lock { ground, at, owner })
+    }
+
+    /// The lock whose first word this is; the second lies behind it.
+    #[inline]
+    pub(super) fn of(ground: &'g G, at: Offset, owner: &'g AtomicU64) -> Lock<'g, G> {
+        Lock { ground, at, owner }
+    }
+
+    fn turn(&self) -> Result<&'g AtomicU32, Error> {
+        self.ground.u32(self.at + TURN)
     }
 
     /// Takes the lock, waiting for as long as it takes.
@@ -76,7 +88,16 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// As for [`lock`](Lock::lock).
     #[inline]
     pub fn try_lock(&self) -> Result<Option<Guard<'g, G>>, Error> {
-        let me = self.ground.me()?;
+        self.try_lock_as(self.ground.me()?)
+    }
+
+    /// As [`try_lock`](Lock::try_lock), for whoever the holder is to be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lock`](Lock::lock); there is no re-entry for what stands for a process.
+    #[inline]
+    pub fn try_lock_as(&self, me: AgentRef) -> Result<Option<Guard<'g, G>>, Error> {
         self.ground.point("lock.take");
         // Acquire: (A2).
         match self.owner.compare_exchange(0, me.to_word(), Ordering::Acquire, Ordering::Relaxed) {
@@ -95,6 +116,60 @@ impl<'g, G: Ground> Lock<'g, G> {
         match self.try_lock()? {
             Some(guard) => Ok(guard),
             None => self.wait(deadline),
+        }
+    }
+
+    #[cold]
+    fn wait(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
+        let me = self.ground.me()?;
+        let mut has_slept = false;
+        wait_for(self.ground, "the lock was free", deadline, || {
+            let attempt = self.attempt(me, has_slept);
+            has_slept = true;
+            attempt
+        })
+    }
+
+    /// One look for one who waits: the lock, or what to sleep on before the next look.
+    ///
+    /// Whoever has slept says so: others may sleep of whom the next to unlock would not know.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_lock_as`](Lock::try_lock_as).
+    pub fn attempt(&self, me: AgentRef, has_slept: bool) -> Result<Attempt<Guard<'g, G>>, Error> {
+        let waiters = if has_slept { WAITERS } else { 0 };
+        if has_slept {
+            self.ground.point("lock.woken");
+        }
+        let turn_word = self.turn()?;
+        loop {
+            // Before all that is looked at: a death from here on ends the sleep.
+            let deaths = self.ground.deaths();
+            // Acquire: (A5). It stands before the look at `owner`, since a turn that was counted
+            // between the two would be slept through.
+            let turn = turn_word.load(Ordering::Acquire);
+            let found = self.owner.load(Ordering::Relaxed);
+            self.ground.point("lock.looked");
+            if self.is_to_be_had(found, me)?.is_some() {
+                match self.take(found, me, waiters)? {
+                    Some(guard) => return Ok(Attempt::Done(guard)),
+                    None => continue,
+                }
+            }
+            // Set before the deadline is looked at: one who was woken and is late has taken the
+            // wake-up of another, and leaves the mark for that one.
+            if found & WAITERS == 0
+                && self
+                    .owner
+                    .compare_exchange(found, found | WAITERS, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_err()
+            {
+                continue;
+            }
+            self.ground.point("lock.announced");
+            let owner = AgentRef::from_word(found);
+            return Ok(Attempt::Sleep(Sleep { at: self.at + TURN, expected: turn, deaths, owner }));
         }
     }
 
@@ -122,65 +197,37 @@ impl<'g, G: Ground> Lock<'g, G> {
             return match found {
                 0 => Ok(Some(false)),
                 ABANDONED => Ok(Some(true)),
-                _ => Err(Error::damaged("the owner of a lock", self.at, found)),
+                _ => Err(Error::damaged_at("the owner of a lock", self.at, found)),
             };
         };
         if found & UNUSED != 0 {
-            return Err(Error::damaged("the owner of a lock", self.at, found));
+            return Err(Error::damaged_at("the owner of a lock", self.at, found));
         }
-        if holder == me {
+        if holder == me && !me.of_process {
             return Err(Error::reentry(self.at));
         }
         Ok(self.ground.is_dead(holder).then_some(true))
     }
 
-    #[cold]
-    fn wait(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
-        let me = self.ground.me()?;
-        let mut waiters = 0;
-        loop {
-            // Before all that is looked at: a death from here on ends the sleep.
-            let deaths = self.ground.deaths();
-            // Acquire: (A5). It stands before the look at `owner`, since a turn that was counted
-            // between the two would be slept through.
-            let turn = self.turn.load(Ordering::Acquire);
-            let found = self.owner.load(Ordering::Relaxed);
-            self.ground.point("lock.looked");
-            let Some(holder) = AgentRef::from_word(found).filter(|holder| {
-                *holder != me && found & UNUSED == 0 && !self.ground.is_dead(*holder)
-            }) else {
-                match self.take(found, me, waiters)? {
-                    Some(guard) => return Ok(guard),
-                    None => continue,
-                }
-            };
-            // Set before the deadline is looked at: one who was woken and is late has taken the
-            // wake-up of another, and leaves the mark for that one.
-            if found & WAITERS == 0
-                && self
-                    .owner
-                    .compare_exchange(found, found | WAITERS, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_err()
-            {
-                continue;
-            }
-            self.ground.point("lock.announced");
-            let sleep =
-                Sleep { word: self.turn, expected: turn, deaths, owner: Some(holder), deadline };
-            if self.ground.wait(sleep)? == Woken::TimedOut {
-                return Err(Error::timed_out("the lock was free"));
-            }
-            self.ground.point("lock.woken");
-            // Others may sleep of whom the next unlocker would not know.
-            waiters = WAITERS;
+    /// Gives back what [`Guard::keep`] kept, which any thread of the process may do.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if `me` does not hold it.
+    pub fn give_back(&self, me: AgentRef) -> Result<(), Error> {
+        let found = self.owner.load(Ordering::Relaxed);
+        if found & !WAITERS != me.to_word() {
+            return Err(Error::damaged_at("the owner of a lock", self.at, found));
         }
+        drop(self.guard(false));
+        Ok(())
     }
 
     fn guard(&self, abandoned: bool) -> Guard<'g, G> {
         Guard {
             ground: self.ground,
+            at: self.at,
             owner: self.owner,
-            turn: self.turn,
             abandoned,
             unrepaired: abandoned,
             stays: PhantomData,
@@ -200,8 +247,8 @@ impl<G: Ground> fmt::Debug for Lock<'_, G> {
 /// until that thread ends, and is then abandoned.
 pub struct Guard<'g, G: Ground> {
     ground: &'g G,
+    at: Offset,
     owner: &'g AtomicU64,
-    turn: &'g AtomicU32,
     abandoned: bool,
     unrepaired: bool,
     stays: PhantomData<*const ()>,
@@ -220,6 +267,25 @@ impl<G: Ground> Guard<'_, G> {
     pub fn repaired(&mut self) {
         self.unrepaired = false;
     }
+
+    /// Goes on holding the lock without this guard, until [`Lock::give_back`] or the holder's death.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<G: Ground> Guard<'_, G> {
+    #[cold]
+    fn wake_one(&self) {
+        self.ground.point("unlock.given");
+        // It was there when the lock was found, and memory never shrinks.
+        let Ok(turn) = self.ground.u32(self.at + TURN) else { return };
+        // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
+        turn.fetch_add(1, Ordering::Release);
+        self.ground.point("unlock.turned");
+        self.ground.wake(turn, 1);
+        self.ground.point("unlock.woken");
+    }
 }
 
 impl<G: Ground> Drop for Guard<'_, G> {
@@ -232,12 +298,7 @@ impl<G: Ground> Drop for Guard<'_, G> {
         // Release: (A2).
         let held = self.owner.swap(if self.unrepaired { ABANDONED } else { 0 }, Ordering::Release);
         if held & WAITERS != 0 {
-            self.ground.point("unlock.given");
-            // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
-            self.turn.fetch_add(1, Ordering::Release);
-            self.ground.point("unlock.turned");
-            self.ground.wake(self.turn, 1);
-            self.ground.point("unlock.woken");
+            self.wake_one();
         }
     }
 }

@@ -6,13 +6,14 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use crate::ground::error::Error;
+use crate::error::Error;
 use crate::sync::modelled::{AtomicU32, AtomicU64};
 
 /// Where something lies: bytes from the beginning of the memory.
 pub type Offset = u64;
 
-/// A thread that takes locks, for its whole life: no other agent ever has the same pair.
+/// Who holds something: a thread, or a process as a whole. For its whole life no other has the same pair
+/// of index and generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AgentRef {
     /// Its place in the table of agents.
@@ -20,37 +21,79 @@ pub struct AgentRef {
     /// How many agents had that place before, counted from one. Zero is left out when the count
     /// overflows, so that an agent written as a word is never zero.
     pub generation: NonZeroU32,
+    /// Whether it stands for all threads of its process: what an async task holds, which may
+    /// wander from thread to thread. The same holder may ask twice, and waits like any other.
+    pub of_process: bool,
 }
 
+/// In the word of an agent: it stands for its process.
+const OF_PROCESS: u64 = 0x8000;
+
 impl AgentRef {
-    /// `{ generation 32 | index 16 | zero 16 }`. The low bits are free for whoever stores it.
+    /// `{ generation 32 | index 16 | of_process 1 | zero 15 }`. The low bits are free for whoever stores it.
     #[must_use]
     pub fn to_word(self) -> u64 {
-        u64::from(self.generation.get()) << 32 | u64::from(self.index) << 16
+        let of_process = if self.of_process { OF_PROCESS } else { 0 };
+        u64::from(self.generation.get()) << 32 | u64::from(self.index) << 16 | of_process
     }
 
-    /// The agent in a word, whatever the low sixteen bits are; `None` if nobody is in it.
+    /// The agent in a word, whatever the low fifteen bits are; `None` if nobody is in it.
     #[must_use]
     pub fn from_word(word: u64) -> Option<AgentRef> {
         let [_, _, low, high, a, b, c, d] = word.to_le_bytes();
         let generation = NonZeroU32::new(u32::from_le_bytes([a, b, c, d]))?;
-        Some(AgentRef { index: u16::from_le_bytes([low, high]), generation })
+        let of_process = word & OF_PROCESS != 0;
+        Some(AgentRef { index: u16::from_le_bytes([low, high]), generation, of_process })
     }
 }
 
-/// What a sleeper waits for.
-#[derive(Debug)]
-pub struct Sleep<'w> {
-    /// It sleeps while this word holds `expected`.
-    pub word: &'w AtomicU32,
-    /// What the sleeper saw in `word`.
+/// What a sleeper waits for. It borrows nothing, so that somebody else can sleep in its place: an
+/// async task leaves its sleep to a thread that sleeps for many.
+#[derive(Debug, Clone, Copy)]
+pub struct Sleep {
+    /// Where the `u32` lies that holds `expected` as long as there is reason to sleep.
+    pub at: Offset,
+    /// What the sleeper saw in that word.
     pub expected: u32,
     /// What [`Ground::deaths`] was *before* the sleeper looked at anything it decided upon.
     pub deaths: u32,
     /// Whose death ends the sleep, beside that of any process.
     pub owner: Option<AgentRef>,
-    /// When the sleep ends at the latest.
-    pub deadline: Option<Instant>,
+}
+
+/// What one look at something came to that may have to be waited for.
+///
+/// Every operation that waits is written as such a look, to be repeated after each sleep. Whoever
+/// drives it sleeps itself ([`wait_for`]), or has somebody sleep for it.
+#[derive(Debug)]
+pub enum Attempt<R> {
+    /// It is done.
+    Done(R),
+    /// Look again after this sleep.
+    Sleep(Sleep),
+}
+
+/// Repeats `look` until it is done, and sleeps in between.
+///
+/// # Errors
+///
+/// Those of `look`; timeout, which says that the deadline passed before `what`.
+pub fn wait_for<G: Ground, R>(
+    ground: &G,
+    what: &'static str,
+    deadline: Option<Instant>,
+    mut look: impl FnMut() -> Result<Attempt<R>, Error>,
+) -> Result<R, Error> {
+    loop {
+        match look()? {
+            Attempt::Done(result) => return Ok(result),
+            Attempt::Sleep(sleep) => {
+                if ground.wait(&sleep, deadline)? == Woken::TimedOut {
+                    return Err(Error::timed_out(what));
+                }
+            }
+        }
+    }
 }
 
 /// Why a sleep ended.
@@ -79,6 +122,13 @@ pub trait Ground {
     ///
     /// Damaged, if it is not aligned or not all of it lies in the memory.
     fn u64(&self, at: Offset) -> Result<&AtomicU64, Error>;
+
+    /// So many words from `at` on, looked up once and then used one by one.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if they are not aligned or not all of them lie in the memory.
+    fn words<const N: usize>(&self, at: Offset) -> Result<&[AtomicU64; N], Error>;
 
     /// How many bytes there are. It never shrinks.
     fn length(&self) -> u64;
@@ -112,6 +162,13 @@ pub trait Ground {
     /// If the thread cannot be an agent, since there are too many or the process was forked.
     fn me(&self) -> Result<AgentRef, Error>;
 
+    /// What stands for the process of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`me`](Ground::me).
+    fn my_process(&self) -> Result<AgentRef, Error>;
+
     /// Whether an agent executes no further instruction: its place has another generation, is given
     /// back, does not exist, or its word has `OWNER_DIED`.
     ///
@@ -123,7 +180,8 @@ pub trait Ground {
     /// Counts deaths of processes as this process notices them. Loaded with acquire.
     fn deaths(&self) -> u32;
 
-    /// Sleeps, unless `word` is not `expected` any more, `deaths` has moved or the owner is dead.
+    /// Sleeps, unless the word is not `expected` any more, `deaths` has moved or the owner is dead; until
+    /// `deadline` at the latest.
     ///
     /// Whoever is woken by the owner's death wakes all others that sleep on that agent, since the
     /// kernel wakes one only, and that one may be waiting for another lock of the same agent.
@@ -131,10 +189,10 @@ pub trait Ground {
     /// # Errors
     ///
     /// If the system cannot have it sleep.
-    fn wait(&self, sleep: Sleep<'_>) -> Result<Woken, Error>;
+    fn wait(&self, sleep: &Sleep, deadline: Option<Instant>) -> Result<Woken, Error>;
 
-    /// Wakes up to `count` sleepers of `word`.
-    fn wake(&self, word: &AtomicU32, count: u32);
+    /// Wakes up to `count` sleepers of `word`, and says how many it woke.
+    fn wake(&self, word: &AtomicU32, count: u32) -> u32;
 
     /// A place between two steps, at which a test may end the agent.
     fn point(&self, _step: &'static str) {}

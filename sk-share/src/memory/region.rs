@@ -9,7 +9,7 @@ use super::copy;
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
-use crate::sys::{self, Memory};
+use crate::sys::{self, Held, Memory};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"sk-share");
 /// The backends lay files out differently.
@@ -84,6 +84,11 @@ pub struct RegionId([u64; 2]);
 pub struct Kind(u32);
 
 impl RegionId {
+    /// One that no other region has.
+    pub(crate) fn random() -> Result<RegionId, Error> {
+        sys::random().map(RegionId).map_err(|error| Error::system("no random bytes", 16, error))
+    }
+
     /// The two words that it was made of.
     pub const fn from_words(words: [u64; 2]) -> RegionId {
         RegionId(words)
@@ -98,6 +103,12 @@ impl RegionId {
 impl Kind {
     /// The roster of a program.
     pub const ROSTER: Kind = Kind(1);
+
+    /// The values of a share.
+    pub const SHARE: Kind = Kind(2);
+
+    /// The bytes of a blob.
+    pub const BLOB: Kind = Kind(3);
 
     /// The kind with this number.
     pub const fn new(number: u32) -> Kind {
@@ -125,15 +136,14 @@ impl Region {
     /// The process has no descriptor or not that much address space left (`RLIMIT_AS`), or there is no
     /// memory for a page: [`is_limit`](Error::is_limit).
     pub fn create(kind: Kind, limit: u64, roster: Option<RegionId>) -> Result<Region, Error> {
-        let random = || sys::random().map_err(|error| Error::system("no random bytes", 16, error));
-        let id = RegionId(random()?);
+        let id = RegionId::random()?;
         let roster = match roster {
             Some(roster) => roster,
             None if kind == Kind::ROSTER => id,
             None => RegionId::default(),
         };
         let limit = to_pages(limit).max(first_length());
-        let file = sys::unnamed_memory()
+        let file = sys::unnamed_memory("sk-share")
             .map_err(|error| Error::system("cannot make a file in memory", limit, error))?;
         let file = Arc::new(file);
         let first = first_length();
@@ -219,6 +229,34 @@ impl Region {
         region.reach(first)?;
         region.look_at_length()?;
         Ok(region)
+    }
+
+    /// The first words of a file that [`identify`](Self::identify) knows.
+    pub(crate) fn header_of(kind: Kind, id: RegionId) -> Vec<u8> {
+        let RegionId([first, second]) = id;
+        let kind = u64::from(LAYOUT) | u64::from(kind.0) << 32;
+        [MAGIC, kind, first, second].iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
+
+    /// What a descriptor says that it is, by its first bytes.
+    ///
+    /// # Errors
+    /// It is nothing of ours ([`is_foreign`](Error::is_foreign)).
+    pub fn identify(file: BorrowedFd<'_>) -> Result<(Kind, RegionId), Error> {
+        let mut header = [0; 32];
+        sys::read_at(file, 0, &mut header)
+            .map_err(|error| Error::system("cannot read the first bytes of a region", 32, error))?;
+        let word = |at: usize| {
+            let bytes = header.get(at..).and_then(<[u8]>::first_chunk);
+            bytes.copied().map(u64::from_ne_bytes).unwrap_or_default()
+        };
+        let magic = word(0);
+        if magic != MAGIC {
+            let what = "its first word";
+            return Err(Error::new(Reason::Foreign { what, found: magic, expected: MAGIC }));
+        }
+        let kind = u32::try_from(word(8) >> 32).unwrap_or_default();
+        Ok((Kind(kind), RegionId([word(16), word(24)])))
     }
 
     /// As [`open`](Self::open) of a descriptor that this process inherited under this number, which stays
@@ -366,6 +404,18 @@ impl Region {
         words.ok_or_else(|| self.not_words(offset, bytes))
     }
 
+    /// As [`word32`](Self::word32), found once and kept.
+    pub(crate) fn hold32(&self, offset: u64) -> Result<Held<AtomicU32>, Error> {
+        self.check(offset, size_of::<u32>())?;
+        Held::word32(&self.inner.map, position(offset)).ok_or_else(|| unaligned(offset))
+    }
+
+    /// As [`word64`](Self::word64), found once and kept.
+    pub(crate) fn hold64(&self, offset: u64) -> Result<Held<AtomicU64>, Error> {
+        self.check(offset, size_of::<u64>())?;
+        Held::word64(&self.inner.map, position(offset)).ok_or_else(|| unaligned(offset))
+    }
+
     /// Copies bytes out, as relaxed words of eight: what others write meanwhile may be seen in part. Whoever
     /// needs more than that looks at a word of their own with acquire before.
     ///
@@ -417,7 +467,6 @@ impl Region {
     }
 
     /// As [`length`](Self::length), as far as it was seen and found true.
-    #[cfg(not(sk_portable))]
     pub(crate) fn known_length(&self) -> u64 {
         self.inner.length.load(Ordering::Acquire)
     }
@@ -558,6 +607,11 @@ fn word_of<W>(words: Option<&[W]>, offset: u64, limit: u64) -> Result<&W, Error>
     words
         .and_then(<[W]>::first)
         .ok_or_else(|| outside("a word that is not aligned", offset, size_of::<W>(), limit))
+}
+
+#[cold]
+fn unaligned(offset: u64) -> Error {
+    outside("a word that is not aligned", offset, 0, offset)
 }
 
 #[cold]

@@ -10,15 +10,18 @@ mod robust;
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::task::Waker;
 use std::thread::JoinHandle;
 
+use super::sleeper::{self, Rest, Sleepers};
 use super::wait::Spinning;
 use super::{Kind, Region, RegionId};
 use crate::error::{Error, Reason};
+use crate::ground::Sleep;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, OnceLock, Ordering, Weak, lock};
 
 pub use agent::Agent;
-pub(super) use agent::is_this_thread_an_agent;
+pub(super) use agent::{is_this_thread_an_agent, of_this_thread};
 pub use member::Member;
 
 #[cfg(sk_portable)]
@@ -42,7 +45,7 @@ use backend::{Local, life};
 /// microseconds. What it *held* is taken over when the [`Agent`] that held it is dead.
 ///
 /// On the portable backend the others watch the process itself: they notice its death when it is torn down, and
-/// that it calls `exec` only when that program ends. Section 9 of [`protocol`](super::protocol).
+/// that it calls `exec` only when that program ends. Section 11 of [`protocol`](super::protocol).
 ///
 /// A stopped process (SIGSTOP) lives. A process made by `fork` is no member, and handles in it are
 /// errors ([`Error::is_copied`]); it may join on its own.
@@ -76,17 +79,28 @@ pub(super) struct Shared {
     me: OnceLock<Member>,
     has_left: AtomicBool,
     /// How many deaths were noticed; a futex of this process.
-    deaths: AtomicU32,
+    pub(super) deaths: AtomicU32,
     /// What the backend has beside it.
     local: Local,
     /// So many threads of the program may be awake for spinning to be of use.
     processors: u32,
     pub(super) spinning: Spinning,
+    pub(super) sleepers: Sleepers,
 }
 
 /// How many deaths this process had noticed when it was asked; see [`Roster::deaths`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deaths(pub(super) u32);
+
+impl Deaths {
+    pub(crate) fn from_count(count: u32) -> Deaths {
+        Deaths(count)
+    }
+
+    pub(crate) fn count(self) -> u32 {
+        self.0
+    }
+}
 
 /// The memberships of this process, also those in copies made by fork, which count for nothing.
 static JOINED: Mutex<Vec<Weak<Membership>>> = Mutex::new(Vec::new());
@@ -145,6 +159,7 @@ impl Roster {
             processors: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             spinning: Spinning::new(),
+            sleepers: Sleepers::default(),
         });
         let (me, life) = life::start(Arc::clone(&shared))?;
         let membership = Arc::new(Membership { shared, me, life: Mutex::new(Some(life)) });
@@ -164,6 +179,15 @@ impl Roster {
             .next()
             .map(|membership| Roster { membership })
             .ok_or_else(|| Error::new(Reason::NotMember))
+    }
+
+    /// The roster of this id, if this process is a member of it.
+    pub(crate) fn joined(id: RegionId) -> Option<Roster> {
+        let joined = lock(&JOINED);
+        let mut living = joined.iter().filter_map(Weak::upgrade);
+        living
+            .find(|there| there.shared.region.id() == id && there.shared.check().is_ok())
+            .map(|membership| Roster { membership })
     }
 
     /// Which roster it is; all regions of the program name it.
@@ -218,7 +242,7 @@ impl Roster {
     /// All agents are in use; the thread is one of another roster, is ending, or holds a robust mutex of the
     /// C library; the handle is a copy, or this process has left.
     pub fn agent(&self) -> Result<Agent, Error> {
-        agent::of_this_thread(self.shared())
+        of_this_thread(self.shared())
     }
 
     /// Whether the thread that this agent was has ended, in whatever way. Then it executes no further
@@ -231,6 +255,33 @@ impl Roster {
     pub fn is_dead(&self, agent: Agent) -> Result<bool, Error> {
         self.shared().check()?;
         Ok(!self.shared().is_living(agent)?)
+    }
+
+    /// The agent that stands for this process as a whole: a thread that lives as long as the membership.
+    ///
+    /// # Errors
+    /// As for [`agent`](Self::agent); there is no thread to be had.
+    pub(crate) fn agent_of_process(&self) -> Result<Agent, Error> {
+        sleeper::agent_of_process(self.shared())
+    }
+
+    /// Has a thread of this process sleep in the place of a task.
+    ///
+    /// # Errors
+    /// There is no thread to be had, the handle is a copy, or this process has left.
+    pub(crate) fn rest(
+        &self,
+        region: &Region,
+        sleep: &Sleep,
+        waker: &Waker,
+    ) -> Result<Rest, Error> {
+        sleeper::rest(self.shared(), region, sleep, waker)
+    }
+
+    /// Whether an agent of the same process as this one, which is dead, still lives. False when the slot
+    /// was used again since: that takes longer than a process takes to end.
+    pub(crate) fn has_living_sibling(&self, of: Agent) -> bool {
+        backend::slot::has_living_sibling(self.shared(), of)
     }
 
     /// The member that an agent is a thread of, as long as it lives.

@@ -175,6 +175,11 @@ impl Roster {
     }
 }
 
+/// Wakes up to `count` of those who sleep on the word, and says how many it woke.
+pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
+    u32::try_from(sys::wake(word, count, Scope::Shared)).unwrap_or(u32::MAX)
+}
+
 /// Wakes one of those who sleep on the word, in whatever process. Change the word before.
 pub fn wake_one(word: &AtomicU32) {
     sys::wake(word, 1, Scope::Shared);

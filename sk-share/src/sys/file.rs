@@ -6,6 +6,40 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+/// Has the file be this long; what is new is zero.
+pub(crate) fn grow_to(file: BorrowedFd<'_>, length: u64) -> io::Result<()> {
+    Ok(rustix::fs::ftruncate(file, length)?)
+}
+
+/// Fills the bytes from this place of the file on.
+pub(crate) fn read_at(file: BorrowedFd<'_>, from: u64, bytes: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let at = from.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
+        match rustix::io::pread(file, rest, at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Writes the bytes from this place of the file on.
+pub(crate) fn write_at(file: BorrowedFd<'_>, from: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        let at = from.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        match rustix::io::pwrite(file, rest, at) {
+            Ok(count) => written += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn size_of_file(file: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0))
 }

@@ -8,17 +8,21 @@
 //!    out; other processes write into it at any time, which atomics allow. A word is used with one
 //!    size: that is the layout of whoever uses it, and written in PROTOCOL.md.
 //! 3. Every pattern of bits is an `AtomicU32` and an `AtomicU64`.
+//! 4. A [`Memory`] drops no mapping before it is dropped itself.
 //!
 //! Touching a page beyond the end of the file is a signal and not undefined behaviour; whoever asks
 //! for words compares with the length first.
 #![expect(unsafe_code, reason = "memory that other processes write is seen as atomic words")]
 
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
-use crate::sync::{AtomicU32, AtomicU64};
+use super::Memory;
+use crate::sync::{Arc, AtomicU32, AtomicU64};
 
 /// A file mapped for reading and writing, shared with all who map it.
 pub(crate) struct Mapping {
@@ -62,6 +66,47 @@ impl Mapping {
             return None;
         }
         Some(self.raw.as_ptr().wrapping_add(offset))
+    }
+}
+
+/// One word of a memory, found once, with the memory that it keeps in place.
+pub(crate) struct Held<W> {
+    word: NonNull<W>,
+    _memory: Arc<Memory>,
+}
+
+// SAFETY: it is an `Arc` and a reference to an atomic within what that keeps alive (1).
+unsafe impl Send for Held<AtomicU32> {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Held<AtomicU32> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Send for Held<AtomicU64> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Sync for Held<AtomicU64> {}
+
+impl Held<AtomicU32> {
+    /// The word at this offset; `None` as for [`Memory::words32`].
+    pub(crate) fn word32(memory: &Arc<Memory>, offset: usize) -> Option<Held<AtomicU32>> {
+        let word = NonNull::from(memory.words32(offset, 1)?.first()?);
+        Some(Held { word, _memory: Arc::clone(memory) })
+    }
+}
+
+impl Held<AtomicU64> {
+    /// The word at this offset; `None` as for [`Memory::words64`].
+    pub(crate) fn word64(memory: &Arc<Memory>, offset: usize) -> Option<Held<AtomicU64>> {
+        let word = NonNull::from(memory.words64(offset, 1)?.first()?);
+        Some(Held { word, _memory: Arc::clone(memory) })
+    }
+}
+
+impl<W> Deref for Held<W> {
+    type Target = W;
+
+    #[inline]
+    fn deref(&self) -> &W {
+        // SAFETY: 1 and 4; it was a reference into a mapping of the memory, which is kept. Both constructors hold atomics.
+        unsafe { self.word.as_ref() }
     }
 }
 

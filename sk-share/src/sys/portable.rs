@@ -1,5 +1,5 @@
 //! The portable backend, chosen by `cfg(sk_portable)`: nothing here needs robust futexes, a wait on several
-//! words, or files in memory. Section 9 of PROTOCOL.md says what that costs.
+//! words, or files in memory. Section 11 of PROTOCOL.md says what that costs.
 //!
 //! Each file is one thing that a platform has to provide. Linux is the one that was written and run; what
 //! the others have for it:
@@ -10,6 +10,7 @@
 //! | `segments` | `mmap` | `mmap` | `CreateFileMapping` and `MapViewOfFile` for each segment |
 //! | `address` | `futex` | `os_sync_wait_on_address` and its wakes, with `SHARED` | see below |
 //! | `process` | `pidfd`, `poll`, `/proc/PID/stat` | `EVFILT_PROC` of `kqueue`, `proc_pidinfo` | `OpenProcess`, `WaitForMultipleObjects` in groups of 63, `GetProcessTimes` |
+//! | `sealed` | `mmap` | `mmap` | `MapViewOfFile` |
 //! | `fork` | number of the process | the same | there is no fork |
 //!
 //! **Windows has no wait on an address across processes** (`WaitOnAddress` is for one process). What would
@@ -26,12 +27,16 @@ mod address;
 mod file;
 mod fork;
 mod process;
+mod sealed;
 mod segments;
 mod sleepers;
 
 pub(crate) use address::{Scope, Slept, wait_on, wake};
-pub(crate) use file::{allocate, is_sealed_against_shrinking, seal_shrinking, unnamed_memory};
+pub(crate) use file::{
+    allocate, is_sealed_against_shrinking, open_of_process, seal_shrinking, unnamed_memory,
+};
 pub(crate) use fork::incarnation;
 pub(crate) use process::{BIRTH_BITS, Bell, Process, birth_of, wait_for_any};
+pub(crate) use sealed::{SealedBytes, seal_all};
 pub(crate) use segments::Memory;
 pub(crate) use sleepers::Sleepers;

@@ -113,10 +113,10 @@ fn limits_are_errors_and_leave_everything_as_it_was() {
     let arena = Arena::open(&agent, AT).unwrap();
     put(&agent, 0, CHUNK * 3, 1);
     for bytes in [CHUNK * 2, CHUNK * 4 + 1, u64::MAX] {
-        assert!(arena.exchange(word(1), bytes, soon()).unwrap_err().is_full(), "{bytes}");
+        assert!(arena.exchange(word(1), bytes, soon()).unwrap_err().is_limit(), "{bytes}");
     }
     put(&agent, 1, CHUNK, 2);
-    assert!(arena.exchange(word(2), 1, soon()).unwrap_err().is_full());
+    assert!(arena.exchange(word(2), 1, soon()).unwrap_err().is_limit());
     assert_eq!(checked(&agent).chunks, 4);
     release(&agent, 0);
     put(&agent, 2, 1, 3);
@@ -137,7 +137,7 @@ fn many_may_reserve_at_once() {
     let account = arena.check(soon()).unwrap();
     assert_eq!(account.faults, Vec::<String>::new());
     assert_eq!(account.reserved.len(), 96);
-    assert!(arena.exchange(1016, 40, soon()).unwrap_err().is_full());
+    assert!(arena.exchange(1016, 40, soon()).unwrap_err().is_limit());
     drop(reservations);
     assert!(arena.check(soon()).unwrap().used.is_empty());
     arena.sweep(soon()).unwrap();

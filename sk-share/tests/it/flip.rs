@@ -131,17 +131,20 @@ fn a_writer_that_dies_or_stops_at_any_step_disturbs_nobody() {
             assert!(write_and_die(Fate::AtStep(step), death).is_none());
         }
     }
-    let passed: Vec<_> = points.into_iter().filter(|point| point.starts_with("flip")).collect();
+    let passed: Vec<_> = points
+        .into_iter()
+        .filter(|point| point.starts_with("flip") || point.starts_with("count"))
+        .collect();
     assert_eq!(
         passed,
         [
+            "count.cleared",
+            "count.noticed",
             "flip.begin",
             "flip.begun",
             "flip.committed",
-            "flip.counted",
             "flip.described",
             "flip.filled",
-            "flip.unwatched",
             "flip.woken",
         ]
     );
@@ -217,7 +220,7 @@ fn whoever_watches_sees_commits_and_not_their_number() {
 
 #[test]
 fn a_watcher_sees_the_commit_of_a_writer_that_died_before_it_woke_anybody() {
-    for point in ["flip.committed", "flip.counted", "flip.unwatched"] {
+    for point in ["flip.committed", "count.noticed", "count.cleared"] {
         let memory = memory();
         let watcher = Agent::new(&memory, 0, Fate::Lives);
         let flip = Flip::at(&watcher, 0).unwrap();
@@ -290,8 +293,8 @@ mod in_an_arena {
         write(&agent, 1, &[]);
         assert_eq!(check(&agent), 0);
         let error = with(&agent, 1, |flip| flip.write(&[0; 30_000], soon()).unwrap_err());
-        assert!(error.is_full());
-        assert_eq!(read(&agent, 1).1, []);
+        assert!(error.is_limit());
+        assert_eq!(read(&agent, 1).1, Vec::<u8>::new());
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn words_that_nobody_wrote_are_errors() {
     let one = Agent::new(&memory, 0, Fate::Lives);
     let living = one.me().unwrap().to_word();
     let lock = Lock::at(&one, 0).unwrap();
-    for word in [1, 3, 4, 0x8000, 0xFFFF_FFFF, living | 2, living | 0x8000] {
+    for word in [1, 3, 4, 0x4000, 0xFFFF_FFFF, living | 2, living | 0x4000] {
         set_owner(&one, word);
         assert!(lock.try_lock().unwrap_err().is_damaged(), "{word:#x}");
         assert!(lock.lock_until(late()).unwrap_err().is_damaged(), "{word:#x}");
@@ -126,11 +126,30 @@ fn it_is_abandoned_until_somebody_repairs() {
 }
 
 #[test]
+fn what_a_process_holds_any_thread_gives_back_and_nobody_else() {
+    let memory = memory();
+    let [one, two] = [0, 1].map(|index| Agent::new(&memory, index, Fate::Lives));
+    let (mine, theirs) = (Lock::at(&one, 0).unwrap(), Lock::at(&two, 0).unwrap());
+    let process = one.my_process().unwrap();
+    mine.try_lock_as(process).unwrap().unwrap().keep();
+    // Another task of the same process is no re-entry, and has to wait.
+    assert!(mine.try_lock_as(process).unwrap().is_none());
+    assert!(mine.try_lock().unwrap().is_none());
+    assert!(mine.give_back(one.me().unwrap()).unwrap_err().is_damaged());
+    assert!(theirs.give_back(two.my_process().unwrap()).unwrap_err().is_damaged());
+    assert!(theirs.try_lock().unwrap().is_none());
+    mine.give_back(process).unwrap();
+    assert!(theirs.try_lock().unwrap().is_some());
+}
+
+#[test]
 fn an_agent_is_a_word_and_back() {
     let memory = memory();
-    let agent = Agent::new(&memory, 7, Fate::Lives).me().unwrap();
-    assert_eq!(AgentRef::from_word(agent.to_word()), Some(agent));
-    assert_eq!(AgentRef::from_word(agent.to_word() | 0xFFFF), Some(agent));
+    let agent = Agent::new(&memory, 7, Fate::Lives);
+    for agent in [agent.me().unwrap(), agent.my_process().unwrap()] {
+        assert_eq!(AgentRef::from_word(agent.to_word()), Some(agent));
+        assert_eq!(AgentRef::from_word(agent.to_word() | 0x7FFF), Some(agent));
+    }
     assert_eq!(AgentRef::from_word(0xFFFF_FFFF), None);
 }
 

@@ -3,7 +3,9 @@
 
 mod arena;
 mod flip;
+mod list;
 mod lock;
+mod queue;
 mod region;
 mod roster;
 // Files in memory know no disk.

@@ -19,7 +19,7 @@ use loom::{
     sync::Mutex,
     thread::{Thread, current, park},
 };
-use sk_share::ground::Error;
+use sk_share::Error;
 use sk_share::ground::{AgentRef, AtomicU32, AtomicU64, Ground, Offset, Sleep, Woken};
 #[cfg(not(loom))]
 use std::{
@@ -114,7 +114,7 @@ impl Memory {
     fn place(&self, at: Offset, bytes: u64, kind: u8) -> Result<usize, Error> {
         let length = self.length.load(SeqCst);
         if !at.is_multiple_of(bytes) || at.checked_add(bytes).is_none_or(|end| end > length) {
-            return Err(Error::damaged("an offset", at, length));
+            return Err(Error::damaged_at("an offset", at, length));
         }
         let word = usize::try_from(at / 8).unwrap();
         let before = self.uses[word].swap(kind, SeqCst);
@@ -122,7 +122,7 @@ impl Memory {
         Ok(usize::try_from(at / bytes).unwrap())
     }
 
-    fn wake_where(&self, count: u32, is_woken: impl Fn(&Sleeper) -> bool) {
+    fn wake_where(&self, count: u32, is_woken: impl Fn(&Sleeper) -> bool) -> u32 {
         let mut sleepers = self.sleepers.lock().unwrap();
         let mut left = count;
         let mut index = 0;
@@ -135,6 +135,7 @@ impl Memory {
                 index += 1;
             }
         }
+        count - left
     }
 
     /// Release: (A4), as the kernel marks the word of a thread after the last store of it.
@@ -149,7 +150,9 @@ impl Memory {
                 self.deaths.fetch_add(1, Ordering::AcqRel);
                 self.wake_where(u32::MAX, |_| true);
             }
-            Death::Thread => self.wake_where(1, |sleeper| sleeper.owner == Some(agent)),
+            Death::Thread => {
+                self.wake_where(1, |sleeper| sleeper.owner == Some(agent));
+            }
             Death::Stopped => {}
         }
     }
@@ -189,7 +192,11 @@ impl Agent {
     fn with_generation(memory: &Arc<Memory>, index: u16, generation: u32, fate: Fate) -> Agent {
         Agent {
             memory: Arc::clone(memory),
-            me: AgentRef { index, generation: NonZeroU32::new(generation).unwrap() },
+            me: AgentRef {
+                index,
+                generation: NonZeroU32::new(generation).unwrap(),
+                of_process: false,
+            },
             fate,
             death: Death::Process,
             ended: PlainBool::new(false),
@@ -197,6 +204,11 @@ impl Agent {
             points: PlainMutex::new(BTreeMap::new()),
             happens: None,
         }
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory)
     }
 
     /// What becomes of it in place of the death of its process.
@@ -279,6 +291,16 @@ impl Ground for Agent {
         Ok(&self.memory.doubles[self.memory.place(at, 8, 1)?])
     }
 
+    fn words<const N: usize>(&self, at: Offset) -> Result<&[AtomicU64; N], Error> {
+        self.step();
+        let last = at.saturating_add(N as u64 * 8 - 8);
+        if last >= self.length() || !at.is_multiple_of(8) {
+            return Err(Error::damaged_at("an offset", at, self.length()));
+        }
+        let first = usize::try_from(at / 8).unwrap();
+        Ok(self.memory.doubles[first..].first_chunk().unwrap())
+    }
+
     fn length(&self) -> u64 {
         self.memory.length.load(SeqCst)
     }
@@ -313,6 +335,10 @@ impl Ground for Agent {
         Ok(self.me)
     }
 
+    fn my_process(&self) -> Result<AgentRef, Error> {
+        Ok(AgentRef { of_process: true, ..self.me })
+    }
+
     fn is_dead(&self, agent: AgentRef) -> bool {
         self.memory.is_dead(agent)
     }
@@ -321,12 +347,12 @@ impl Ground for Agent {
         self.memory.deaths.load(Ordering::Acquire)
     }
 
-    fn wait(&self, sleep: Sleep<'_>) -> Result<Woken, Error> {
-        self.step();
-        let word = std::ptr::from_ref(sleep.word).addr();
+    fn wait(&self, sleep: &Sleep, deadline: Option<Instant>) -> Result<Woken, Error> {
+        let slept_on = self.u32(sleep.at)?;
+        let word = std::ptr::from_ref(slept_on).addr();
         let number = {
             let mut sleepers = self.memory.sleepers.lock().unwrap();
-            if sleep.word.load(Ordering::Acquire) != sleep.expected
+            if slept_on.load(Ordering::Acquire) != sleep.expected
                 || self.deaths() != sleep.deaths
                 || sleep.owner.is_some_and(|owner| self.is_dead(owner))
             {
@@ -339,7 +365,7 @@ impl Ground for Agent {
             number
         };
         loop {
-            if pause(sleep.deadline) {
+            if pause(deadline) {
                 let mut sleepers = self.memory.sleepers.lock().unwrap();
                 if let Some(index) = sleepers.asleep.iter().position(|s| s.number == number) {
                     sleepers.asleep.remove(index);
@@ -359,10 +385,10 @@ impl Ground for Agent {
         Ok(Woken::Look)
     }
 
-    fn wake(&self, word: &AtomicU32, count: u32) {
+    fn wake(&self, word: &AtomicU32, count: u32) -> u32 {
         self.step();
         let word = std::ptr::from_ref(word).addr();
-        self.memory.wake_where(count, |sleeper| sleeper.word == word);
+        self.memory.wake_where(count, |sleeper| sleeper.word == word)
     }
 
     fn point(&self, step: &'static str) {

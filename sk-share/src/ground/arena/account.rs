@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::words::{Ground, Offset};
 use super::books::{Books, Place};
 use super::layout::{Chunk, EMPTY, HINT, NEXT, PARTIAL, ROOM};
-use crate::ground::error::Error;
+use crate::error::Error;
 
 /// A walk over all books.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

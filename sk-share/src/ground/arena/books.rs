@@ -7,7 +7,7 @@ use super::super::words::{Ground, Offset};
 use super::layout::{
     BITMAP, CHUNKS, Chunk, Class, EMPTY, HINT, Layout, MOST_PAGES, NEXT, PAGES, PARTIAL, ROOM,
 };
-use crate::ground::error::Error;
+use crate::error::Error;
 use crate::sync::modelled::{AtomicU64, Ordering};
 
 /// Where a block lies.
@@ -50,7 +50,7 @@ impl<'b, G: Ground> Books<'b, G> {
     pub(super) fn chunks(&self) -> Result<u64, Error> {
         let chunks = self.header(CHUNKS)?;
         if chunks > self.layout.most_chunks {
-            return Err(Error::damaged("the number of chunks", self.layout.at + CHUNKS, chunks));
+            return Err(Error::damaged_at("the number of chunks", self.layout.at + CHUNKS, chunks));
         }
         Ok(chunks)
     }
@@ -64,7 +64,7 @@ impl<'b, G: Ground> Books<'b, G> {
                 Chunk::Blocks(class) => self.layout.class(*class).is_some(),
                 chunk => chunk.span() <= chunks.saturating_sub(index),
             })
-            .ok_or_else(|| Error::damaged("a chunk of an arena", at, word))
+            .ok_or_else(|| Error::damaged_at("a chunk of an arena", at, word))
     }
 
     pub(super) fn set_chunk(&self, index: u64, chunk: Chunk) -> Result<(), Error> {
@@ -92,7 +92,7 @@ impl<'b, G: Ground> Books<'b, G> {
 
     /// The place of a block, whether or not it is taken.
     pub(super) fn locate(&self, block: Offset) -> Result<Place, Error> {
-        let damaged = || Error::damaged("the offset of a block", block, block);
+        let damaged = || Error::damaged_at("the offset of a block", block, block);
         let inside = block.checked_sub(self.layout.first).ok_or_else(damaged)?;
         let chunk = inside / self.layout.chunk_bytes;
         if chunk >= self.chunks()? {
@@ -157,7 +157,7 @@ impl<'b, G: Ground> Books<'b, G> {
             Some(chunk) => chunk,
             None => self.add_chunk(class, head)?,
         };
-        let damaged = || Error::damaged("the list of chunks with room", head, chunk);
+        let damaged = || Error::damaged_at("the list of chunks with room", head, chunk);
         if chunk >= self.chunks()? || self.chunk(chunk)? != Chunk::Blocks(class.number) {
             return Err(damaged());
         }
@@ -315,7 +315,7 @@ impl<'b, G: Ground> Books<'b, G> {
             let at = self.bitmap(chunk, word);
             let bits = self.get(at)?;
             if bits & !class.mask(word) != 0 {
-                return Err(Error::damaged("a bitmap of blocks", at, bits));
+                return Err(Error::damaged_at("a bitmap of blocks", at, bits));
             }
             Ok(sum + u64::from(bits.count_ones()))
         })
@@ -356,7 +356,7 @@ impl<'b, G: Ground> Books<'b, G> {
     fn list_or_free(&self, index: u64, class: u64) -> Result<bool, Error> {
         let at = self.layout.chunk(index);
         let Some(class) = self.layout.class(class) else {
-            return Err(Error::damaged("a chunk of an arena", at, class));
+            return Err(Error::damaged_at("a chunk of an arena", at, class));
         };
         let used = self.count_used(index, class)?;
         if used == 0 {

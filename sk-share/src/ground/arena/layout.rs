@@ -19,7 +19,7 @@
 //! derived follows from the rest and is made anew when a holder of the lock has died.
 
 use super::super::words::Offset;
-use crate::ground::error::Error;
+use crate::error::Error;
 
 pub(super) const CHUNK_BYTES: u64 = 16;
 pub(super) const MOST_CHUNKS: u64 = 24;
@@ -45,8 +45,11 @@ pub(super) const BITMAP: u64 = 16;
 
 /// The smallest block.
 const SMALLEST: u64 = 32;
-/// Blocks begin at multiples of this from their chunk.
-const ALIGNED: u64 = 32;
+/// The first block of a chunk begins at a multiple of this, where a chunk has room for it: so blocks of
+/// 128 bytes and more, whose sizes are multiples of it, share no cache line with others.
+const CACHE_LINE: u64 = 64;
+/// Chunks below this size are aligned to half of that.
+const ROOMY: u64 = 4096;
 /// Classes that are not a power of two or half as much again: what fits a chunk so many times.
 const LARGE: [u64; 3] = [4, 3, 2];
 
@@ -114,9 +117,10 @@ impl Class {
     }
 }
 
-/// All classes of an arena, and where its parts lie.
+/// Where the parts of one arena lie and which sizes its blocks have: what never changes, to be kept by
+/// whoever uses the arena often.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
+pub struct Layout {
     pub(super) at: Offset,
     pub(super) chunk_bytes: u64,
     pub(super) most_chunks: u64,
@@ -132,7 +136,7 @@ impl Layout {
         most_chunks: u64,
         first: Offset,
     ) -> Result<Layout, Error> {
-        let damaged = |found| Err(Error::damaged("the layout of an arena", at, found));
+        let damaged = |found| Err(Error::damaged_at("the layout of an arena", at, found));
         if !(256..=1 << 30).contains(&chunk_bytes) || !chunk_bytes.is_power_of_two() {
             return damaged(chunk_bytes);
         }
@@ -141,7 +145,10 @@ impl Layout {
         }
         let end = at.checked_add(TABLE + most_chunks * 8);
         let last = first.checked_add(most_chunks * chunk_bytes);
-        if end.is_none_or(|end| end > first) || last.is_none() || !first.is_multiple_of(ALIGNED) {
+        if end.is_none_or(|end| end > first)
+            || last.is_none()
+            || !first.is_multiple_of(CACHE_LINE / 2)
+        {
             return damaged(first);
         }
         let mut layout = Layout { at, chunk_bytes, most_chunks, first, classes: Vec::new() };
@@ -158,7 +165,8 @@ impl Layout {
             bytes = if bytes.is_power_of_two() { bytes / 2 * 3 } else { bytes / 3 * 4 };
         }
         for count in LARGE {
-            let bytes = (self.chunk_bytes - ALIGNED) / count / ALIGNED * ALIGNED;
+            let aligned = self.aligned();
+            let bytes = (self.chunk_bytes - aligned) / count / aligned * aligned;
             let is_larger = self.classes.last().is_none_or(|last| bytes > last.bytes);
             if let Some(class) = self.class_of(bytes).filter(|_| is_larger && bytes >= SMALLEST) {
                 self.classes.push(class);
@@ -167,11 +175,15 @@ impl Layout {
         self.classes.truncate(usize::try_from(MOST_CLASSES).unwrap_or(usize::MAX));
     }
 
+    fn aligned(&self) -> u64 {
+        if self.chunk_bytes < ROOMY { CACHE_LINE / 2 } else { CACHE_LINE }
+    }
+
     fn class_of(&self, bytes: u64) -> Option<Class> {
         let number = self.classes.len() as u64;
         let mut count = (self.chunk_bytes.checked_sub(BITMAP)? / bytes).max(1);
         loop {
-            let begin = (BITMAP + count.div_ceil(64) * 8).next_multiple_of(ALIGNED);
+            let begin = (BITMAP + count.div_ceil(64) * 8).next_multiple_of(self.aligned());
             if begin + count * bytes <= self.chunk_bytes {
                 return Some(Class { number, bytes, count, begin });
             }
@@ -221,7 +233,9 @@ mod tests {
                 assert_eq!(class.number, number as u64);
                 assert!(class.begin >= BITMAP + class.words() * 8);
                 assert!(class.begin + class.count * class.bytes <= 1 << shift);
-                assert_eq!((class.bytes % ALIGNED) * (class.bytes % 16), 0);
+                assert_eq!(class.begin % layout.aligned(), 0);
+                let is_line = class.bytes >= 128 && shift >= 12;
+                assert_eq!(class.bytes % if is_line { CACHE_LINE } else { 16 }, 0, "{class:?}");
                 assert_eq!(layout.class_for(class.bytes), Some(*class));
             }
         }

@@ -7,7 +7,7 @@
 use super::super::words::{AgentRef, Ground, Offset};
 use super::books::Books;
 use super::layout::{Chunk, INNER_RECORDS, MOST_INNER, MOST_PAGES, PAGES, RECORD_BYTES, RECORDS};
-use crate::ground::error::Error;
+use crate::error::Error;
 use crate::sync::modelled::Ordering;
 
 /// The owner of a record that its agent has done with: whoever holds the lock settles it. No agent
@@ -63,7 +63,11 @@ impl<G: Ground> Books<'_, G> {
             || chunk >= self.chunks()?
             || self.chunk(chunk)? != Chunk::Records
         {
-            return Err(Error::damaged("a page of records", self.layout.at + PAGES + page * 8, at));
+            return Err(Error::damaged_at(
+                "a page of records",
+                self.layout.at + PAGES + page * 8,
+                at,
+            ));
         }
         Ok(Record { at: at + index % self.layout.records_in_page() * RECORD_BYTES })
     }
@@ -72,7 +76,11 @@ impl<G: Ground> Books<'_, G> {
     pub(super) fn records(&self) -> Result<u64, Error> {
         let records = self.header(RECORDS)?;
         if records > self.capacity()? {
-            return Err(Error::damaged("the number of records", self.layout.at + RECORDS, records));
+            return Err(Error::damaged_at(
+                "the number of records",
+                self.layout.at + RECORDS,
+                records,
+            ));
         }
         Ok(records)
     }
@@ -85,7 +93,7 @@ impl<G: Ground> Books<'_, G> {
             return Ok(None);
         }
         let agent = AgentRef::from_word(owner)
-            .ok_or_else(|| Error::damaged("the owner of a record", record.owner(), owner))?;
+            .ok_or_else(|| Error::damaged_at("the owner of a record", record.owner(), owner))?;
         Ok(Some(owner == DONE || self.ground.is_dead(agent)))
     }
 

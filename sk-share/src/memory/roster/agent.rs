@@ -6,6 +6,7 @@ use std::fmt;
 use super::backend::slot::{self, Hold};
 use super::{Roster, Shared};
 use crate::error::{Error, Reason};
+use crate::ground::AgentRef;
 use crate::sync::Arc;
 
 pub(super) const MOST: usize = 8192;
@@ -56,6 +57,10 @@ impl Agent {
         (usize::from(slot) < MOST && generation != 0).then_some(Agent { slot, generation })
     }
 
+    pub(crate) fn of_ref(of: AgentRef) -> Option<Agent> {
+        Agent::from_parts(of.index, of.generation.get())
+    }
+
     /// The place in the table, below [`Roster::AGENTS`].
     pub fn slot(self) -> u16 {
         self.slot
@@ -85,7 +90,7 @@ thread_local! {
 }
 
 /// The agent of the calling thread in this roster.
-pub(super) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, Error> {
+pub(in crate::memory) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, Error> {
     shared.check()?;
     HELD.try_with(|cell| {
         let mut held = cell.try_borrow_mut().map_err(|_| Error::new(Reason::ThreadEnds))?;

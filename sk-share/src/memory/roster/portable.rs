@@ -1,5 +1,5 @@
 //! The roster without robust futexes: each process watches the processes of all others, and wakes its own
-//! sleepers. Section 9 of PROTOCOL.md.
+//! sleepers. Section 11 of PROTOCOL.md.
 
 pub(super) mod life;
 pub(super) mod slot;
@@ -36,7 +36,11 @@ pub(super) struct Local {
 struct Sleeper {
     deaths: Deaths,
     owner: Option<Agent>,
+    /// Of one that sleeps for a task: whether that still wants it.
+    is_wanted: Option<IsWanted>,
 }
+
+type IsWanted = Box<dyn Fn() -> bool + Send>;
 
 struct Handle {
     of: Owner,
@@ -93,6 +97,7 @@ impl Shared {
             self.has_left.load(Ordering::Acquire)
                 || sleeper.deaths.0 != self.deaths.load(Ordering::Acquire)
                 || sleeper.owner.is_some_and(|owner| !self.is_living(owner).unwrap_or(false))
+                || sleeper.is_wanted.as_ref().is_some_and(|is_wanted| !is_wanted())
         })
     }
 
@@ -125,8 +130,32 @@ impl Shared {
 
     /// Sleeps on the word. The life thread wakes it when a member dies or the owner does.
     pub(in crate::memory) fn sleep(&self, wait: &Wait<'_>, until: Instant) -> Result<Night, Error> {
-        let what = Sleeper { deaths: wait.deaths, owner: wait.owner };
+        let what = Sleeper { deaths: wait.deaths, owner: wait.owner, is_wanted: None };
         self.local.sleepers.during(wait.word, what, || self.sleep_as_sleeper(wait, until))
+    }
+
+    /// As [`sleep`](Self::sleep), for a task, as long as that wants it; see
+    /// [`look_after_sleepers`](Self::look_after_sleepers).
+    pub(in crate::memory) fn sleep_for(
+        &self,
+        wait: &Wait<'_>,
+        until: Instant,
+        is_wanted: &(impl Fn() -> bool + Clone + Send + 'static),
+    ) -> Result<Night, Error> {
+        let of_task: IsWanted = Box::new(is_wanted.clone());
+        let what = Sleeper { deaths: wait.deaths, owner: wait.owner, is_wanted: Some(of_task) };
+        self.local.sleepers.during(wait.word, what, || {
+            if is_wanted() { self.sleep_as_sleeper(wait, until) } else { Ok(Night::Over) }
+        })
+    }
+
+    /// A sleeper of this process may have a reason that it had not before.
+    pub(in crate::memory) fn look_after_sleepers(&self) {
+        self.local.bell.ring();
+    }
+
+    pub(in crate::memory) fn count_of_deaths(&self) -> u32 {
+        self.deaths.load(Ordering::Acquire)
     }
 
     fn sleep_as_sleeper(&self, wait: &Wait<'_>, until: Instant) -> Result<Night, Error> {
@@ -150,7 +179,7 @@ impl Shared {
 
     /// Whether somebody died, or this process has left: all for which its own threads wake it. If not, the
     /// owner will say so when it is given back.
-    fn has_reason(&self, wait: &Wait<'_>) -> Result<bool, Error> {
+    pub(in crate::memory) fn has_reason(&self, wait: &Wait<'_>) -> Result<bool, Error> {
         // (B3) with the count of deaths.
         if self.has_left.load(Ordering::Acquire)
             || self.deaths.load(Ordering::Acquire) != wait.deaths.0
@@ -269,7 +298,7 @@ mod tests {
         let roster = Roster::create().unwrap();
         let shared = roster.shared();
         let word = AtomicU32::new(0);
-        let what = Sleeper { deaths: roster.deaths(), owner: None };
+        let what = Sleeper { deaths: roster.deaths(), owner: None, is_wanted: None };
         let slept = shared.local.sleepers.during(&word, what, || {
             shared.count_deaths(1);
             shared.local.bell.ring();

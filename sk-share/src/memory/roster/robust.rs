@@ -69,7 +69,10 @@ impl Shared {
 
     /// The words that the kernel marks when the agent's thread ends or becomes another program, with
     /// their values, if it lives.
-    fn words_of(&self, agent: Agent) -> Result<Option<[(&AtomicU32, u32); 2]>, Error> {
+    pub(in crate::memory) fn words_of(
+        &self,
+        agent: Agent,
+    ) -> Result<Option<[(&AtomicU32, u32); 2]>, Error> {
         let slot = Slot::of(&self.region, agent)?;
         // Before the word, so that a mark that comes behind this look has another value.
         let successor = slot.successor().load(Ordering::Acquire);

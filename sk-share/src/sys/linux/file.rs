@@ -3,19 +3,16 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
-
-/// For whoever looks at the maps of a process.
-const NAME: &str = "sk-share";
 
 /// A file that lives in memory, has no name, and is gone with its last user. It is not handed on
 /// by `exec`, and nobody can execute it.
-pub(crate) fn unnamed_memory() -> io::Result<OwnedFd> {
+pub(crate) fn unnamed_memory(name: &str) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    match rustix::fs::memfd_create(NAME, flags | MemfdFlags::NOEXEC_SEAL) {
+    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
         // The flag came with Linux 6.3.
-        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(NAME, flags)?),
+        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
         result => Ok(result?),
     }
 }
@@ -38,4 +35,16 @@ pub(crate) fn allocate(file: BorrowedFd<'_>, from: u64, to: u64) -> io::Result<(
             result => return Ok(result?),
         }
     }
+}
+
+/// A descriptor of our own for the file in memory of this name that another process has open, if it lets us look.
+pub(crate) fn open_of_process(process: u32, name: &str) -> Option<OwnedFd> {
+    let wanted = format!("/memfd:{name} (deleted)");
+    std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.flatten().find_map(|entry| {
+        let target = std::fs::read_link(entry.path()).ok()?;
+        if target.to_str() != Some(&wanted) {
+            return None;
+        }
+        rustix::fs::open(entry.path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+    })
 }

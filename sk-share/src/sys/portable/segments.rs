@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_file_ends_with_a_segment_or_at_the_limit() {
-        let file = Arc::new(super::super::unnamed_memory().unwrap());
+        let file = Arc::new(super::super::unnamed_memory("").unwrap());
         let memory = Memory::of(&file, 3 * MIB).unwrap();
         for (length, end) in [(0, 0), (1, MIB), (MIB, MIB), (MIB + 1, 2 * MIB), (3 * MIB, 3 * MIB)]
         {

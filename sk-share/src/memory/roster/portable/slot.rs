@@ -43,6 +43,21 @@ fn is_there(table: &Table<'_>, word: u32) -> bool {
     row_of(word).is_some_and(|row| table.is_there(row, word & GENERATION))
 }
 
+/// Whether another thread of the process of a dead agent lives, as far as its slot still tells.
+pub(in crate::memory::roster) fn has_living_sibling(shared: &Shared, of: Agent) -> bool {
+    let (Ok(table), Ok(slot)) = (shared.table(), Slot::of(&shared.region, of)) else {
+        return false;
+    };
+    if slot.generation().load(Ordering::Acquire) != of.generation() {
+        return false;
+    }
+    let member = slot.row_and_generation();
+    (0..MOST).filter_map(|number| Slot::at(&shared.region, number).ok()).any(|other| {
+        let word = other.word().load(Ordering::Acquire);
+        word & NOT_YET == 0 && is_there(&table, word) && other.row_and_generation() == member
+    })
+}
+
 /// Takes a free slot for this thread.
 pub(in crate::memory::roster) fn take(shared: &Arc<Shared>) -> Result<(Agent, Hold), Error> {
     let me = *shared.me.get().ok_or_else(|| Error::new(Reason::NotMember))?;

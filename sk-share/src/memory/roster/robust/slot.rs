@@ -22,6 +22,21 @@ pub(super) const BYTES: u64 = 16;
 /// What the thread has beside the slot.
 pub(in crate::memory::roster) type Hold = RobustList;
 
+/// Whether another thread of the process of a dead agent lives, as far as its slot still tells.
+pub(in crate::memory::roster) fn has_living_sibling(shared: &Shared, of: Agent) -> bool {
+    let region = &shared.region;
+    let Ok(slot) = Slot::of(region, of) else { return false };
+    if slot.generation().load(Ordering::Acquire) != of.generation() {
+        return false;
+    }
+    let member = slot.row_and_generation();
+    (0..MOST).filter_map(|number| Slot::at(region, number).ok()).any(|other| {
+        is_living(other.word().load(Ordering::Acquire))
+            && !other.has_successor()
+            && other.row_and_generation() == member
+    })
+}
+
 /// Takes a free slot for this thread.
 pub(in crate::memory::roster) fn take(shared: &Arc<Shared>) -> Result<(Agent, Hold), Error> {
     let me = *shared.me.get().ok_or_else(|| Error::new(Reason::NotMember))?;

@@ -9,6 +9,9 @@
 //! agent that dies, until it has none left to die at.
 #![cfg(loom)]
 
+mod list;
+mod queue;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU32 as Plain, Ordering::SeqCst};

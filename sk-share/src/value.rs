@@ -1,0 +1,532 @@
+//! Values that change as a whole.
+//!
+//! ```text
+//! body:   0  flip     208 bytes
+//!       208  pending  u64   a block { length u64, check u64, bytes }: what was written while the share was stopped
+//! ```
+//!
+//! Whoever writes has the lock of the flip, and then looks at the flags of the share:
+//!
+//! | flags | writes | reads |
+//! |---|---|---|
+//! | none | the flip | the flip |
+//! | STOPPED | `pending`, by the store of its word | the flip |
+//! | STOPPED, STARTING | publishes `pending`, then as with none | with the lock: publishes, then the flip |
+//! | IN_PROGRESS | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
+//!
+//! `pending` is published by a commit of its bytes and then given back. Who dies in between leaves it, and the
+//! next commits the same bytes again: nobody writes before that.
+
+use std::any::type_name;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use sk_function::{Operation, Source};
+
+use crate::codec::{Bytes, Codec, Encoded};
+use crate::error::Error;
+use crate::ground::{
+    Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, checksum,
+};
+use crate::memory::Commons;
+use crate::share::kind;
+use crate::share::layout::{STARTING, STOPPED};
+use crate::share::space::{Object, Space};
+use crate::sync::{Arc, Ordering};
+use crate::waiting::waiting;
+use crate::watch::Watch;
+
+/// Where the event count of a value lies.
+pub(crate) const CHANGES: u64 = 12;
+const PENDING: u64 = Flip::<'static, Commons>::BYTES;
+pub(crate) const BODY_BYTES: u64 = PENDING + 8;
+
+/// Before the bytes of a pending value: their length and their checksum.
+const PENDING_HEADER: u64 = 16;
+
+/// How often a reader looks again whose transaction ended as it looked, before it takes the lock.
+const TRIES: u32 = 8;
+
+/// A value that several processes read and change, each time as a whole.
+///
+/// It is a handle: cheap to clone, and in another process the same value ([`Share`](crate::Share) says how
+/// it gets there). Each change is a commit with a version, one above the one before. A reader gets the last commit,
+/// waits for no writer, and sees the change of any process as soon as that process's call has returned. A
+/// process that dies in a change has changed nothing.
+///
+/// Writers wait for one another; a writer that is *stopped* (SIGSTOP) in the middle keeps others waiting
+/// until it goes on, or until the time of [`within`](Shared::within).
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sk_share::Share;
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Stats {
+///     files: u64,
+///     bytes: u64,
+/// }
+///
+/// let share = Share::new()?;
+/// let stats = share.value("stats", Stats::default())?;
+/// stats.update(|stats| {
+///     stats.files += 1;
+///     stats.bytes += 512;
+/// })?;
+/// assert_eq!(stats.get()?.bytes, 512);
+/// # Ok::<(), sk_share::Error>(())
+/// ```
+pub struct Shared<T, C = Encoded> {
+    object: Arc<Object>,
+    patience: Option<Duration>,
+    form: PhantomData<fn(T, C) -> T>,
+}
+
+/// What a value is in the directory of a share.
+pub(crate) fn spec_of(type_name: &str) -> Spec<'_> {
+    kind::spec(kind::VALUE, type_name, BODY_BYTES)
+}
+
+/// Gives a new value its first content.
+pub(crate) fn make(space: &Space, found: &Found, bytes: &[u8]) -> Result<(), Error> {
+    let arena = space.arena()?;
+    Flip::at(&space.commons, found.body)?.in_arena(&arena).write(bytes, None).map(|_| ())
+}
+
+/// Gives back what a value holds besides its block.
+pub(crate) fn destroy(
+    commons: &Commons,
+    arena: &Arena<'_, Commons>,
+    body: Offset,
+) -> Result<(), Error> {
+    for word in Flip::at(commons, body)?.block_words() {
+        arena.release(word, None)?;
+    }
+    arena.release(body + PENDING, None)
+}
+
+/// Whether a change waits for the start of the share.
+pub(crate) fn is_pending(commons: &Commons, body: Offset) -> Result<bool, Error> {
+    Ok(commons.u64(body + PENDING)?.load(Ordering::Relaxed) != 0)
+}
+
+/// All blocks that a value holds, for a look at the books.
+pub(crate) fn blocks(commons: &Commons, body: Offset) -> Result<Vec<Offset>, Error> {
+    let mut blocks = Flip::at(commons, body)?.blocks()?;
+    blocks.extend(Some(commons.u64(body + PENDING)?.load(Ordering::Relaxed)).filter(|at| *at != 0));
+    Ok(blocks)
+}
+
+impl<T: 'static, C: Codec<T>> Shared<T, C> {
+    pub(crate) fn new(object: Arc<Object>) -> Shared<T, C> {
+        Shared { object, patience: None, form: PhantomData }
+    }
+
+    pub(crate) fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    /// The same value, as a handle whose operations wait no longer than this for the change of another
+    /// process to be over, and then fail with an error that says [`is_timeout`](Error::is_timeout).
+    ///
+    /// Without it they wait as long as it takes. A dead process is never waited for.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Shared<T, C> {
+        Shared { patience: Some(patience), ..self.clone() }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.patience.and_then(|patience| Instant::now().checked_add(patience))
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// It was removed; its bytes do not decode, or are damaged.
+    #[inline]
+    pub fn get(&self) -> Result<T, Error> {
+        self.get_versioned().map(|(value, _)| value)
+    }
+
+    /// The value and its version, for [`compare_and_set`](Shared::compare_and_set) or
+    /// [`watch_from`](Shared::watch_from).
+    ///
+    /// # Errors
+    /// As for [`get`](Shared::get).
+    #[inline]
+    pub fn get_versioned(&self) -> Result<(T, u64), Error> {
+        let read = C::read(&Reading { object: &self.object, patience: self.patience });
+        read.map_err(|error| self.object.report(error))
+    }
+
+    /// The version of the value: how many commits there were.
+    ///
+    /// # Errors
+    /// It was removed.
+    pub fn version(&self) -> Result<u64, Error> {
+        self.object.check()?;
+        Ok(Flip::at(&self.object.space.commons, self.object.found.body)?.version())
+    }
+
+    /// Replaces the value, and gives the version that it has now.
+    ///
+    /// # Errors
+    /// It cannot be encoded, was removed, or there is no room: then the value is as it was.
+    pub fn set(&self, value: &T) -> Result<u64, Error> {
+        C::with_bytes(value, |bytes| self.writing(|writing| writing.write(bytes)))
+    }
+
+    /// Changes the value, and gives what the closure gives. Others wait until it is done.
+    ///
+    /// Nothing has changed if the closure panics or this process dies in it.
+    ///
+    /// # Errors
+    /// As for [`set`](Shared::set) and [`get`](Shared::get); the closure itself changes this value
+    /// ([`is_reentry`](Error::is_reentry)).
+    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+        self.try_update(|value| Ok(change(value)))
+    }
+
+    /// As [`update`](Shared::update), and nothing has changed if the closure fails.
+    ///
+    /// # Errors
+    /// That of the closure, and those of [`update`](Shared::update).
+    pub fn try_update<R, E: From<Error>>(
+        &self,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut result = None;
+        let written = self.writing(|writing| {
+            let (mut value, _) = C::read(writing)?;
+            match change(&mut value) {
+                Ok(changed) => {
+                    C::with_bytes(&value, |bytes| writing.write(bytes))?;
+                    result = Some(Ok(changed));
+                }
+                Err(error) => result = Some(Err(error)),
+            }
+            Ok(())
+        });
+        match (written, result) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Some(result)) => result,
+            // The closure above either fails or leaves a result.
+            (Ok(()), None) => Err(Error::timed_out("the value was free").into()),
+        }
+    }
+
+    /// Replaces the value if its version is still `version`, and gives the new version. If it is not, the inner
+    /// error is the version that it has.
+    ///
+    /// ```
+    /// use sk_share::Share;
+    ///
+    /// let share = Share::new()?;
+    /// let price = share.value("price", 10_u32)?;
+    /// let (seen, version) = price.get_versioned()?;
+    /// assert!(price.compare_and_set(version, &(seen + 1))?.is_ok());
+    /// assert!(price.compare_and_set(version, &0)?.is_err());
+    /// # Ok::<(), sk_share::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`set`](Shared::set).
+    pub fn compare_and_set(&self, version: u64, value: &T) -> Result<Result<u64, u64>, Error> {
+        C::with_bytes(value, |bytes| {
+            self.writing(|writing| {
+                let found = writing.version()?;
+                if found == version { writing.write(bytes).map(Ok) } else { Ok(Err(found)) }
+            })
+        })
+    }
+
+    /// Whether it was removed from its share, by name or with [`clear`](crate::Share::clear).
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        self.object.is_detached().unwrap_or(true)
+    }
+
+    /// Waits until the predicate holds, and gives the value for which it does. It is asked at once, and then
+    /// after each change; changes that follow closely are seen as one.
+    ///
+    /// ```
+    /// use sk_share::Share;
+    ///
+    /// let share = Share::new()?;
+    /// let stage = share.value("stage", 1_u32)?;
+    /// let other = stage.clone();
+    /// let waiter = std::thread::spawn(move || other.wait_until(|stage| *stage >= 2).wait());
+    /// stage.set(&2)?;
+    /// assert_eq!(waiter.join().unwrap()?, 2);
+    /// # Ok::<(), sk_share::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`get`](Shared::get), also when it is removed while this waits; the limit of the operation.
+    pub fn wait_until<P>(
+        &self,
+        mut predicate: P,
+    ) -> Operation<impl Source<Output = T, Error = Error> + use<T, C, P>>
+    where
+        P: FnMut(&T) -> bool,
+    {
+        let shared = self.clone();
+        let mut seen = 0;
+        waiting(&self.object.space.commons, "the value was as waited for", move || {
+            loop {
+                let version = match shared.look_for_change(seen)? {
+                    Attempt::Done(version) => version,
+                    Attempt::Sleep(sleep) => return Ok(Attempt::Sleep(sleep)),
+                };
+                seen = version;
+                let (value, version) = shared.get_versioned()?;
+                seen = seen.max(version);
+                if predicate(&value) {
+                    return Ok(Attempt::Done(value));
+                }
+            }
+        })
+    }
+
+    pub(crate) fn look_for_change(&self, seen: u64) -> Result<Attempt<u64>, Error> {
+        let flip = Flip::at(&self.object.space.commons, self.object.found.body)?;
+        let attempt = flip.look_for_change(seen)?;
+        // After the look, so that a removal since then moved the word.
+        self.object.check()?;
+        Ok(attempt)
+    }
+
+    /// The changes of the value from here on, one after another; see [`Watch`].
+    ///
+    /// # Errors
+    /// It was removed.
+    pub fn watch(&self) -> Result<Watch<T, C>, Error> {
+        Ok(self.watch_from(self.version()?))
+    }
+
+    /// The changes of the value after this version; `0` begins with the value as it is.
+    pub fn watch_from(&self, version: u64) -> Watch<T, C> {
+        Watch::new(self.clone(), version)
+    }
+
+    /// Works on the value with its lock.
+    fn writing<R>(
+        &self,
+        work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let result = with_writing(&self.object, self.deadline(), work);
+        self.object.space.notify_activity();
+        result.map_err(|error| self.object.report(error))
+    }
+}
+
+/// Works on a value with its lock.
+pub(crate) fn with_writing<R>(
+    object: &Object,
+    deadline: Option<Instant>,
+    work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
+) -> Result<R, Error> {
+    object.check()?;
+    let space = &*object.space;
+    let arena = space.arena()?;
+    let flip = Flip::at(&space.commons, object.found.body)?.in_arena(&arena);
+    let mut writing = Writing::begin(space, object.found.body, &arena, &flip, deadline)?;
+    // Again, now that nobody writes: what is removed does not come back.
+    object.check()?;
+    work(&mut writing)
+}
+
+/// A value, by whoever has its lock.
+pub struct Writing<'f, 'g, 's> {
+    space: &'s Space,
+    body: Offset,
+    arena: &'f Arena<'g, Commons>,
+    writer: Writer<'f, 'g, Commons>,
+    deadline: Option<Instant>,
+    /// What is written waits for the share to be started.
+    is_stopped: bool,
+}
+
+impl<'f, 'g, 's> Writing<'f, 'g, 's> {
+    pub(crate) fn begin(
+        space: &'s Space,
+        body: Offset,
+        arena: &'f Arena<'g, Commons>,
+        flip: &'f Flip<'g, Commons>,
+        deadline: Option<Instant>,
+    ) -> Result<Writing<'f, 'g, 's>, Error> {
+        let writer = flip.lock(deadline)?;
+        // After the lock: whoever stops the share takes each lock once after it has said so.
+        let flags = space.flags()?;
+        if writer.was_abandoned()
+            && flags & IN_PROGRESS != 0
+            && let Some(version) = space.transactions()?.version_of(body)?
+        {
+            flip.roll_forward(version)?;
+        }
+        let is_stopped = flags & (STOPPED | STARTING) == STOPPED;
+        let mut writing = Writing { space, body, arena, writer, deadline, is_stopped };
+        if flags & STARTING != 0 {
+            writing.publish_pending()?;
+        }
+        Ok(writing)
+    }
+
+    pub(crate) fn version(&self) -> Result<u64, Error> {
+        // What waits comes after the version that readers see.
+        let is_pending = self.pending()? != 0;
+        Ok(self.writer.version().wrapping_add(u64::from(is_pending)))
+    }
+
+    /// Commits these bytes, or leaves them to whoever starts the share.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        if self.is_stopped { self.write_pending(bytes) } else { self.writer.commit(bytes) }
+    }
+
+    /// For a transaction: writes the bytes beside the value, which then commits as this version.
+    pub(crate) fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        if self.is_stopped {
+            return Err(Error::stopped("a change of several values in one step"));
+        }
+        self.writer.stage(bytes)
+    }
+
+    pub(crate) fn into_writer(self) -> Writer<'f, 'g, Commons> {
+        self.writer
+    }
+
+    fn pending(&self) -> Result<Offset, Error> {
+        Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
+    }
+
+    fn write_pending(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        let commons = &self.space.commons;
+        let length = bytes.len() as u64;
+        let version = self.writer.version().wrapping_add(1);
+        let word = self.body + PENDING;
+        let reservation = self.arena.exchange(word, PENDING_HEADER + length, self.deadline)?;
+        let block = reservation.block();
+        commons.u64(block)?.store(length, Ordering::Relaxed);
+        commons.u64(block + 8)?.store(checksum(version, bytes), Ordering::Relaxed);
+        commons.copy_in(block + PENDING_HEADER, bytes)?;
+        commons.point("value.pending");
+        reservation.link()?;
+        commons.point("value.waits");
+        Ok(version)
+    }
+
+    /// What waits, if anything does.
+    fn read_pending<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<Option<u64>, Error> {
+        let block = self.pending()?;
+        if block == 0 {
+            return Ok(None);
+        }
+        let commons = &self.space.commons;
+        let length = commons.u64(block)?.load(Ordering::Relaxed);
+        let damaged = || Error::damaged_at("the length of a value that waits", block, length);
+        if length.saturating_add(PENDING_HEADER) > self.arena.bytes_of(block)? {
+            return Err(damaged());
+        }
+        let bytes = buffer.of_length(usize::try_from(length).map_err(|_| damaged())?)?;
+        commons.copy_out(block + PENDING_HEADER, bytes)?;
+        let version = self.writer.version().wrapping_add(1);
+        let found = commons.u64(block + 8)?.load(Ordering::Relaxed);
+        if checksum(version, bytes) != found {
+            return Err(Error::damaged_at("the checksum of a value that waits", block, found));
+        }
+        Ok(Some(version))
+    }
+
+    /// Commits what waits.
+    pub(crate) fn publish_pending(&mut self) -> Result<(), Error> {
+        if self.pending()? == 0 {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        if self.read_pending(&mut bytes)?.is_some() {
+            self.writer.commit(&bytes)?;
+            self.space.commons.point("value.published");
+        }
+        self.arena.release(self.body + PENDING, self.deadline)
+    }
+}
+
+/// What waits, else the value.
+impl Bytes for Writing<'_, '_, '_> {
+    fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
+        match self.read_pending(buffer)? {
+            Some(version) => Ok(version),
+            None => self.writer.read(buffer),
+        }
+    }
+}
+
+/// A value, by whoever has no lock.
+struct Reading<'o> {
+    object: &'o Object,
+    patience: Option<Duration>,
+}
+
+impl Bytes for Reading<'_> {
+    #[inline]
+    fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
+        self.object.check()?;
+        let space = &*self.object.space;
+        space.count_read();
+        let arena = space.arena()?;
+        let flip = Flip::at(&space.commons, self.object.found.body)?.in_arena(&arena);
+        // Only who comes to wait has reason to ask for the time.
+        let deadline = || self.patience.and_then(|patience| Instant::now().checked_add(patience));
+        if space.flags()? & (STARTING | IN_PROGRESS) == 0 {
+            return flip.read_with(buffer, deadline);
+        }
+        self.read_carefully(&arena, &flip, buffer, deadline())
+    }
+}
+
+impl Reading<'_> {
+    /// While a share starts, or a transaction is in progress.
+    #[cold]
+    fn read_carefully<B: Buffer + ?Sized>(
+        &self,
+        arena: &Arena<'_, Commons>,
+        flip: &Flip<'_, Commons>,
+        buffer: &mut B,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Error> {
+        let space = &*self.object.space;
+        let transactions = space.transactions()?;
+        for _ in 0..TRIES {
+            if space.flags()? & STARTING != 0 {
+                break;
+            }
+            match transactions.version_of(self.object.found.body)? {
+                // It counts already, or is not in this transaction.
+                Some(version) if flip.version() == version.wrapping_sub(1) => {
+                    if flip.read_staged(version, buffer)? {
+                        transactions.help()?;
+                        return Ok(version);
+                    }
+                }
+                _ => {
+                    transactions.help()?;
+                    return flip.read(buffer, deadline);
+                }
+            }
+        }
+        Writing::begin(space, self.object.found.body, arena, flip, deadline)?.writer.read(buffer)
+    }
+}
+
+impl<T, C> Clone for Shared<T, C> {
+    fn clone(&self) -> Self {
+        Shared { object: Arc::clone(&self.object), patience: self.patience, form: PhantomData }
+    }
+}
+
+impl<T, C> fmt::Debug for Shared<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shared<{}>({})", type_name::<T>(), self.object.found.serial)
+    }
+}

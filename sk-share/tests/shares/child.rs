@@ -1,0 +1,187 @@
+//! What children do.
+
+use std::process::ExitCode;
+
+use rustix::process::Signal;
+use sk_share::{Share, Shared, SharedBlob, SharedNumber, inherit};
+
+use super::program::{Tried, WATCHDOG, spawn};
+
+pub(crate) fn main(role: &str) -> ExitCode {
+    if role != "grandchild" {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+    }
+    std::thread::spawn(move || {
+        std::thread::park_timeout(super::kills::patience());
+        eprintln!("a child hangs");
+        std::process::abort();
+    });
+    let result = match role {
+        "count" => count(),
+        "turns" => turns(),
+        "connected" => connected(),
+        "maker" => maker(),
+        "grandchild" => grandchild(),
+        "holds" => holds(),
+        "writes_while_stopped" => writes_while_stopped(),
+        "blobs" => blobs(),
+        "changes" => changes(),
+        "forks" => forks(),
+        "keeps" => keeps(),
+        "works" => super::kills::works(),
+        other => Err(format!("no role {other}").into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{role}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn count() -> Tried<()> {
+    let (share, kid): (Share, u32) = inherit::receive()?;
+    let mut number: SharedNumber<u32> = share.get_number("number")?;
+    let value: Shared<u32> = share.get("value")?;
+    let order: Shared<Vec<u32>> = share.get("order")?;
+    for turn in 0..10 {
+        number += 1;
+        value.update(|value| *value += 1)?;
+        order.update(|order| order.push(kid * 100 + turn))?;
+    }
+    Ok(())
+}
+
+fn turns() -> Tried<()> {
+    let (value, turn): (Shared<u32>, SharedNumber<u32>) = inherit::receive()?;
+    for round in 0..200 {
+        turn.wait_until(move |turn| turn == 2 * round + 1).timeout(WATCHDOG).wait()?;
+        assert_eq!(value.get()?, 2 * round + 1);
+        value.set(&(2 * round + 2))?;
+        turn.add(1);
+    }
+    Ok(())
+}
+
+type Connected = (Vec<Option<(Share, SharedNumber<i64>)>>, Shared<(u8, String)>);
+
+fn connected() -> Tried<()> {
+    let (sent, stats): Connected = inherit::receive()?;
+    let shares: Vec<_> = sent.into_iter().flatten().collect();
+    let [(one, hits_of_one), (two, hits_of_two)] = &shares[..] else {
+        return Err("two shares".into());
+    };
+    assert_eq!(one, two);
+    hits_of_one.add(1);
+    hits_of_two.add(1);
+    assert_eq!(stats.get()?, (1, "one".to_owned()));
+    stats.set(&(2, "two".to_owned()))?;
+    one.value("from the child", "hello".to_owned())?;
+    // A second time there is nothing to be had, and it says so.
+    assert!(inherit::receive::<Share>().is_err());
+    Ok(())
+}
+
+fn maker() -> Tried<()> {
+    let board: Share = inherit::receive()?;
+    let share = Share::new()?;
+    share.value("text", "kept".to_owned())?;
+    let _grandchild = spawn("grandchild", &(board, share))?;
+    // It is killed before it could end its child.
+    loop {
+        std::thread::park();
+    }
+}
+
+fn grandchild() -> Tried<()> {
+    let (board, share): (Share, Share) = inherit::receive()?;
+    let text: Shared<String> = share.get("text")?;
+    let step: SharedNumber<u32> = board.get_number("step")?;
+    step.set(1);
+    step.wait_until(|step| step == 2).timeout(WATCHDOG).wait()?;
+    text.update(|text| text.push_str(" and changed"))?;
+    share.value("more", vec![0_u8; 100_000])?;
+    board.value("said", text.get()?)?;
+    step.set(3);
+    Ok(())
+}
+
+fn holds() -> Tried<()> {
+    let (value, started): (Shared<Vec<u64>>, SharedNumber<u32>) = inherit::receive()?;
+    value.update(|value| {
+        value.clear();
+        started.set(1);
+        loop {
+            std::thread::park();
+        }
+    })?;
+    Ok(())
+}
+
+fn writes_while_stopped() -> Tried<()> {
+    let (value, number): (Shared<u32>, SharedNumber<u32>) = inherit::receive()?;
+    value.set(&10)?;
+    // On top of what waits, which nobody sees yet.
+    value.update(|value| *value += 1)?;
+    assert_eq!(value.get()?, 1);
+    number.add(1);
+    Ok(rustix::process::kill_process(rustix::process::getpid(), Signal::KILL)?)
+}
+
+fn blobs() -> Tried<()> {
+    let (share, before): (Share, SharedBlob) = inherit::receive()?;
+    let sum: SharedNumber<u64> = share.get_number("sum")?;
+    let step: SharedNumber<u32> = share.get_number("step")?;
+    sum.add(before.iter().map(|byte| u64::from(*byte)).sum());
+    step.set(1);
+    step.wait_until(|step| step == 2).timeout(WATCHDOG).wait()?;
+    sum.add(share.get_blob("after")?.iter().map(|byte| u64::from(*byte)).sum());
+    Ok(())
+}
+
+fn changes() -> Tried<()> {
+    let value: Shared<u32> = inherit::receive()?;
+    for _ in 0..100 {
+        value.update(|value| *value += 1)?;
+    }
+    Ok(())
+}
+
+fn keeps() -> Tried<()> {
+    let (_held, step): (Shared<Vec<u8>>, SharedNumber<u32>) = inherit::receive()?;
+    step.set(1);
+    loop {
+        std::thread::park();
+    }
+}
+
+fn forks() -> Tried<()> {
+    let share: Share = inherit::receive()?;
+    let value = share.value("value", 1_u32)?;
+    let held = share.value("held", 1_u32)?;
+    let number = share.number("number", 1_u32)?;
+    // In the middle of a change, whose lock the copy must not give back.
+    let (status, before) = value.update(|value| {
+        *value += 1;
+        let before = share.stats().map(|stats| stats.names);
+        let pid = super::fork();
+        if pid == 0 {
+            let is_refused =
+                |error: Option<sk_share::Error>| error.is_some_and(|it| it.is_copied());
+            let mut is_right = is_refused(held.get().err());
+            is_right &= is_refused(held.set(&2).err());
+            is_right &= is_refused(share.value("new", 0_u8).err());
+            number.add(1);
+            drop(held.clone());
+            super::end_this_process(if is_right { 0 } else { 1 });
+        }
+        let pid = rustix::process::Pid::from_raw(pid);
+        (rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()), before)
+    })?;
+    let (_, status) = status?.ok_or("no copy ended")?;
+    assert_eq!(status.exit_status(), Some(0));
+    assert_eq!((value.get()?, held.get()?, number.get()), (2, 1, 2));
+    assert_eq!(share.stats()?.names, before?);
+    Ok(())
+}

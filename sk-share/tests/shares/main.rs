@@ -1,0 +1,227 @@
+//! Shares among real processes: what each sees of the others, and what is left when they die.
+//!
+//! The same program is parent and child. `SK_KILLS` says how many kills the loop has.
+//!
+//! Unsafe is to fork, which safe code cannot. Its invariant: the copy uses what its only thread may, and ends by
+//! `_exit`.
+#![expect(unsafe_code, reason = "a test forks")]
+
+mod child;
+mod kills;
+mod program;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use rustix::process::Signal;
+use sk_share::{Share, Shared};
+
+use program::{Kid, ROLE, Tried, WATCHDOG, spawn};
+
+fn main() -> ExitCode {
+    if let Ok(role) = std::env::var(ROLE) {
+        return child::main(&role);
+    }
+    let mut trials = Vec::new();
+    let mut add = |name: &str, test: fn() -> Tried<()>| {
+        let test = move || test().map_err(|error| Failed::from(error.to_string()));
+        trials.push(Trial::test(name, test));
+    };
+    add("ten_processes_count_to_a_hundred", ten_processes_count_to_a_hundred);
+    add("a_write_is_seen_by_the_next_read_elsewhere", a_write_is_seen_by_the_next_read_elsewhere);
+    add("a_share_arrives_connected", a_share_arrives_connected);
+    add("a_share_outlives_its_maker", a_share_outlives_its_maker);
+    add("a_stopped_writer_keeps_no_reader_waiting", a_stopped_writer_keeps_no_reader_waiting);
+    add("what_is_written_while_stopped_outlives_its_writer", what_is_written_while_stopped);
+    add("a_blob_is_found_by_name_in_another_process", a_blob_is_found_by_name);
+    add("a_waiter_hears_of_a_change_in_another_process", a_waiter_hears_of_a_change);
+    add("a_forked_copy_has_no_handles_but_numbers", a_forked_copy_has_no_handles);
+    add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
+    add("processes_killed_at_any_moment_lose_nothing", kills::at_any_moment);
+    if cfg!(feature = "faults") {
+        add("processes_killed_at_every_step_lose_nothing", kills::at_every_step);
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Rows: SHA-06, SHA-07
+fn ten_processes_count_to_a_hundred() -> Tried<()> {
+    let share = Share::new()?;
+    let number = share.number("number", 0_u32)?;
+    let value = share.value("value", 0_u32)?;
+    let order = share.value("order", Vec::<u32>::new())?;
+    let kids = (0..10)
+        .map(|kid: u32| spawn("count", &(share.clone(), kid)))
+        .collect::<Tried<Vec<Kid>>>()?;
+    for kid in kids {
+        kid.succeeded()?;
+    }
+    assert_eq!(number.get(), 100);
+    assert_eq!(value.get()?, 100);
+    // All writes in one order, in which each process finds its own as it made them.
+    let order = order.get()?;
+    assert_eq!(order.len(), 100);
+    for kid in 0..10 {
+        let of_kid: Vec<u32> = order.iter().filter(|entry| **entry / 100 == kid).copied().collect();
+        assert!(of_kid.is_sorted() && of_kid.len() == 10, "{of_kid:?}");
+    }
+    Ok(())
+}
+
+/// Two processes in turn: each adds one to what the other has just written.
+///
+/// Rows: SHA-05, SHA-08
+fn a_write_is_seen_by_the_next_read_elsewhere() -> Tried<()> {
+    let share = Share::new()?;
+    let value = share.value("value", 0_u32)?;
+    let turn = share.number("turn", 0_u32)?;
+    let kid = spawn("turns", &(value.clone(), turn.clone()))?;
+    for round in 0..200 {
+        turn.wait_until(move |turn| turn == 2 * round).timeout(WATCHDOG).wait()?;
+        assert_eq!(value.get()?, 2 * round);
+        value.set(&(2 * round + 1))?;
+        turn.add(1);
+    }
+    kid.succeeded()?;
+    assert_eq!(value.get()?, 400);
+    Ok(())
+}
+
+/// Rows: SHA-51, CER-44
+fn a_share_arrives_connected() -> Tried<()> {
+    let share = Share::new()?;
+    let stats = share.value("stats", (1_u8, "one".to_owned()))?;
+    let hits = share.number("hits", 1_i64)?;
+    // Twice, inside other values, beside handles of the same.
+    let sent = vec![Some((share.clone(), hits.clone())), None, Some((share.clone(), hits.clone()))];
+    spawn("connected", &(sent, stats.clone()))?.succeeded()?;
+    assert_eq!(stats.get()?, (2, "two".to_owned()));
+    assert_eq!(hits.get(), 3);
+    assert_eq!(share.get::<String>("from the child")?.get()?, "hello");
+    Ok(())
+}
+
+/// The child makes the share, hands it to a grandchild, and dies; the grandchild goes on with it.
+///
+/// Rows: SHA-09
+fn a_share_outlives_its_maker() -> Tried<()> {
+    let board = Share::new()?;
+    let step = board.number("step", 0_u32)?;
+    let kid = spawn("maker", &board)?;
+    step.wait_until(|step| step >= 1).timeout(WATCHDOG).wait()?;
+    kid.signal(Signal::KILL);
+    kid.was_killed()?;
+    step.set(2);
+    // The grandchild belongs to nobody now; it says when it is done.
+    step.wait_until(|step| step >= 3).timeout(WATCHDOG).wait()?;
+    assert_eq!(board.get::<String>("said")?.get()?, "kept and changed");
+    Ok(())
+}
+
+/// Rows: SHA-68
+fn a_stopped_writer_keeps_no_reader_waiting() -> Tried<()> {
+    let share = Share::new()?;
+    let value = share.value("value", vec![0_u64; 4])?;
+    let started = share.number("started", 0_u32)?;
+    let kid = spawn("holds", &(value.clone(), started.clone()))?;
+    started.wait_until(|started| started == 1).timeout(WATCHDOG).wait()?;
+    kid.signal(Signal::STOP);
+    // It is within an update now, and stays there.
+    assert_eq!(value.get()?, vec![0; 4]);
+    let patient = value.within(Duration::from_millis(50));
+    let began = Instant::now();
+    let error = patient.set(&vec![1]).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert!(began.elapsed() >= Duration::from_millis(50));
+    assert_eq!(patient.get()?, vec![0; 4]);
+    // Dead, it is waited for no longer, and has changed nothing.
+    kid.signal(Signal::KILL);
+    value.update(|value| value.push(7))?;
+    assert_eq!(value.get()?, vec![0, 0, 0, 0, 7]);
+    kid.was_killed()
+}
+
+/// Rows: SHA-18
+fn what_is_written_while_stopped() -> Tried<()> {
+    let share = Share::new()?;
+    let value = share.value("value", 1_u32)?;
+    let number = share.number("number", 1_u32)?;
+    assert!(share.stop(Duration::from_secs(5))?);
+    spawn("writes_while_stopped", &(value.clone(), number.clone()))?.was_killed()?;
+    assert_eq!((value.get()?, number.get()), (1, 2));
+    share.start()?;
+    assert_eq!((value.get()?, number.get()), (11, 2));
+    assert_eq!(share.check(None)?, [""; 0]);
+    Ok(())
+}
+
+/// Rows: SHA-63, CER-44
+fn a_blob_is_found_by_name() -> Tried<()> {
+    let share = Share::new()?;
+    let bytes: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+    let before = share.blob("before", &bytes)?;
+    let added = share.number("sum", 0_u64)?;
+    let step = share.number("step", 0_u32)?;
+    let kid = spawn("blobs", &(share.clone(), before))?;
+    step.wait_until(|step| step == 1).timeout(WATCHDOG).wait()?;
+    // It was made after the child got the share, so that its descriptor did not travel.
+    let after = share.blob("after", &bytes)?;
+    step.set(2);
+    kid.succeeded()?;
+    drop(after);
+    assert_eq!(added.get(), 2 * sum);
+    Ok(())
+}
+
+/// Rows: SHA-53, SHA-62
+fn a_waiter_hears_of_a_change() -> Tried<()> {
+    let share = Share::new()?;
+    let value: Shared<u32> = share.value("value", 0)?;
+    let kid = spawn("changes", &value)?;
+    let mut changes = value.watch_from(0);
+    let mut last = (None, 0);
+    while last.0 != Some(100) {
+        let (seen, version) = changes.next().timeout(WATCHDOG).wait()?;
+        assert!(Some(seen) > last.0 && version > last.1, "{seen} at {version} after {last:?}");
+        last = (Some(seen), version);
+    }
+    kid.succeeded()
+}
+
+fn a_forked_copy_has_no_handles() -> Tried<()> {
+    spawn("forks", &Share::new()?)?.succeeded()
+}
+
+/// What a process that was killed had of removed objects is freed.
+///
+/// Rows: SHA-49
+fn what_a_dead_process_held_is_given_back() -> Tried<()> {
+    let share = Share::new()?;
+    let step = share.number("step", 0_u32)?;
+    let held = share.value("held", vec![1_u8; 10_000])?;
+    let kid = spawn("keeps", &(held.clone(), step.clone()))?;
+    step.wait_until(|step| step == 1).timeout(WATCHDOG).wait()?;
+    drop(held);
+    assert!(share.remove("held")?);
+    let before = share.stats()?;
+    assert_eq!(before.detached, 1);
+    kid.signal(Signal::KILL);
+    kid.was_killed()?;
+    let after = share.stats()?;
+    assert_eq!(after.detached, 0);
+    assert!(after.used_bytes + 10_000 <= before.used_bytes, "{after:?} after {before:?}");
+    assert_eq!(share.check(None)?, [""; 0]);
+    Ok(())
+}
+
+fn fork() -> i32 {
+    // SAFETY: the copy uses what its only thread may, and ends by `_exit`.
+    unsafe { libc::fork() }
+}
+
+fn end_this_process(code: i32) -> ! {
+    // SAFETY: it runs no destructor and does not return.
+    unsafe { libc::_exit(code) }
+}
