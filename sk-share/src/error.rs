@@ -110,11 +110,11 @@ pub(crate) enum Reason {
         asked: u64,
         limit: u64,
     },
-    /// Fewer or more than there can be.
+    /// None, or more than there may be.
     Count {
         what: &'static str,
         asked: u64,
-        most: u64,
+        limit: u64,
     },
     /// What was opened is not what was expected.
     Foreign {
@@ -194,8 +194,8 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn count(what: &'static str, asked: u64, most: u64) -> Error {
-        Error::new(Reason::Count { what, asked, most })
+    pub(crate) fn count(what: &'static str, asked: u64, limit: u64) -> Error {
+        Error::new(Reason::Count { what, asked, limit })
     }
 
     /// True when the deadline passed before what was waited for came.
@@ -358,8 +358,8 @@ impl fmt::Display for Error {
             Reason::TooLong { what, asked, limit } => {
                 write!(f, "{asked} bytes are more than {what} of {limit}")
             }
-            Reason::Count { what, asked, most } => {
-                write!(f, "{what} of {asked}: it is from 1 to {most}")
+            Reason::Count { what, asked, limit } => {
+                write!(f, "{asked} is no number of {what}: it is from 1 to {limit}")
             }
             Reason::Outside { what, offset, bytes, length } => {
                 write!(f, "{what} of {bytes} bytes at offset {offset}, where {length} bytes are")

@@ -1,6 +1,9 @@
 //! What stays whole when any process is killed at any instruction, over words of any kind: a lock, an
 //! arena that keeps books, a value that changes as a whole or not at all.
 //!
+//! What programs synchronise with stands on these: [`Semaphore`], [`RwLock`], [`Mutex`], [`Event`], [`Barrier`]
+//! and [`Condvar`], whose permits and arrivals are leases that end with their holder (section 9).
+//!
 //! [`Ground`] is what the words lie in: a mapped region with its roster, or the vectors of a model in
 //! which agents die at a chosen step. [`Lock`] is held by one agent at a time and taken over when
 //! that one dies. [`Arena`] gives out blocks and keeps books of them. [`Flip`] is a value that
@@ -18,6 +21,7 @@ mod flip;
 mod list;
 mod lock;
 mod queue;
+mod sync;
 mod transaction;
 mod words;
 
@@ -30,6 +34,10 @@ pub use event_count::EventCount;
 pub use flip::{Buffer, Flip, Writer};
 pub use list::{Items, List, Version};
 pub use lock::{Guard, Lock};
-pub use queue::{Queue, Waiting};
+pub use queue::{Queue, QueueWaiting};
+pub use sync::{
+    Arrival, Barrier, Condvar, Event, Lease, Listening, Mutex, MutexGuard, MutexLease, Permits,
+    ReadGuard, Role, RwLock, Semaphore, Waiting, WriteGuard, WriteLease, wake_another,
+};
 pub use transaction::{FLAGS, IN_PROGRESS, MOST_VALUES, Transactions};
 pub use words::{AgentRef, Attempt, Ground, Offset, Sleep, Woken, wait_for};

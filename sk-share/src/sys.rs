@@ -1,6 +1,6 @@
 //! System calls: what they return is an `io::Result` or an owned handle, and there is no policy here.
 //!
-//! One folder a backend. `cfg(sk_portable)` chooses the portable one, of which section 11 of PROTOCOL.md
+//! One folder a backend. `cfg(sk_portable)` chooses the portable one, of which section 12 of PROTOCOL.md
 //! tells; what both need lies beside them.
 
 mod file;

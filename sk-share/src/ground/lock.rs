@@ -215,12 +215,37 @@ impl<'g, G: Ground> Lock<'g, G> {
     ///
     /// Damaged, if `me` does not hold it.
     pub fn give_back(&self, me: AgentRef) -> Result<(), Error> {
+        self.guard_kept(me, false).map(drop)
+    }
+
+    /// As [`give_back`](Lock::give_back), for a lock that was abandoned and is not repaired.
+    ///
+    /// # Errors
+    ///
+    /// Damaged, if `me` does not hold it.
+    pub fn give_back_unrepaired(&self, me: AgentRef) -> Result<(), Error> {
+        self.guard_kept(me, true).map(drop)
+    }
+
+    /// Has another sleeper look, for one that was woken, or may have been, and looks no more.
+    ///
+    /// Giving back wakes one and takes the mark off: if that one goes away, nobody else is woken.
+    pub fn pass_on(&self) {
+        self.ground.point("lock.pass_on");
+        // It was there when the lock was found, and memory never shrinks.
+        let Ok(turn) = self.turn() else { return };
+        // Release: (A5), though there is nothing that a sleeper would have to see.
+        turn.fetch_add(1, Ordering::Release);
+        self.ground.point("lock.passed_on");
+        self.ground.wake(turn, 1);
+    }
+
+    fn guard_kept(&self, me: AgentRef, abandoned: bool) -> Result<Guard<'g, G>, Error> {
         let found = self.owner.load(Ordering::Relaxed);
         if found & !WAITERS != me.to_word() {
             return Err(Error::damaged_at("the owner of a lock", self.at, found));
         }
-        drop(self.guard(false));
-        Ok(())
+        Ok(self.guard(abandoned))
     }
 
     fn guard(&self, abandoned: bool) -> Guard<'g, G> {

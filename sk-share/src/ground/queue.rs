@@ -45,7 +45,7 @@ mod wait;
 use std::fmt;
 use std::time::Instant;
 
-pub use wait::Waiting;
+pub use wait::QueueWaiting;
 
 use super::arena::Arena;
 use super::element::Shape;

@@ -45,7 +45,7 @@ use backend::{Local, life};
 /// microseconds. What it *held* is taken over when the [`Agent`] that held it is dead.
 ///
 /// On the portable backend the others watch the process itself: they notice its death when it is torn down, and
-/// that it calls `exec` only when that program ends. Section 11 of [`protocol`](super::protocol).
+/// that it calls `exec` only when that program ends. Section 12 of [`protocol`](super::protocol).
 ///
 /// A stopped process (SIGSTOP) lives. A process made by `fork` is no member, and handles in it are
 /// errors ([`Error::is_copied`]); it may join on its own.

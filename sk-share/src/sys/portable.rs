@@ -1,5 +1,5 @@
 //! The portable backend, chosen by `cfg(sk_portable)`: nothing here needs robust futexes, a wait on several
-//! words, or files in memory. Section 11 of PROTOCOL.md says what that costs.
+//! words, or files in memory. Section 12 of PROTOCOL.md says what that costs.
 //!
 //! Each file is one thing that a platform has to provide. Linux is the one that was written and run; what
 //! the others have for it:

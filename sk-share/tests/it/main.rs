@@ -13,4 +13,5 @@ mod roster;
 mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
+mod sync;
 mod wait;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use sk_share::Error;
-use sk_share::ground::{Arena, Attempt, Ground, Lock, Queue, Waiting};
+use sk_share::ground::{Arena, Attempt, Ground, Lock, Queue, QueueWaiting};
 
 use super::support::{Agent, Death, Fate, Memory, late, soon};
 
@@ -232,7 +232,7 @@ fn full_and_empty_wait_until_the_deadline() {
     let error = with(&agent, |queue| queue.push(b"two", soon()).unwrap_err());
     assert_eq!(error.to_string(), "the deadline passed before the queue had room");
     assert_eq!(bytes, [7]);
-    let mut waiting = Waiting::default();
+    let mut waiting = QueueWaiting::default();
     with(&agent, |queue| {
         let attempt = queue.look_to_push(b"two", &mut waiting, soon()).unwrap();
         let Attempt::Sleep(sleep) = attempt else { panic!() };

@@ -34,7 +34,7 @@ mod layout {
     }
 }
 
-/// Where things lie, as PROTOCOL.md says it: section 11.
+/// Where things lie, as PROTOCOL.md says it: section 12.
 #[cfg(sk_portable)]
 mod layout {
     use sk_share::memory::Region;

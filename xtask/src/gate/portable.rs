@@ -1,11 +1,11 @@
-//! Lints, unit, integration and process tests once more on the portable backend of a crate, which nothing
-//! else here would build: its own target directory, because the cfg changes what is compiled. A test
-//! that cannot run there is a skip as any other.
+//! Lints, unit tests and every program under `tests/` but models once more on the portable backend of a
+//! crate, which nothing else here would build: its own target directory, because the cfg changes what is
+//! compiled. A test that cannot run there is a skip as any other.
 
 use super::test_targets::{Run, has_unit_tests, unit_words};
 use super::{BUILD_LIMIT, Gate, Verdict, counted, pass};
 use crate::command::Line;
-use crate::workspace::{Member, Workspace};
+use crate::workspace::{Member, TargetKind, Workspace};
 
 /// Only for crates that have such a backend.
 pub(crate) fn portable<'w>(workspace: &'w Workspace, member: &'w Member) -> Option<Gate<'w>> {
@@ -19,7 +19,7 @@ pub(crate) fn portable<'w>(workspace: &'w Workspace, member: &'w Member) -> Opti
         let line = line.clone().words(unit_words(member));
         runs.push(Run::unit(workspace, member).with_line(line));
     }
-    for target in ["it", "processes"].into_iter().filter_map(|name| member.test(name)) {
+    for target in member.targets_of(TargetKind::Test).filter(|target| target.name != "model") {
         let line = line.clone().words(["--test", &target.name]);
         runs.push(Run::of(workspace, member, target).with_line(line));
     }

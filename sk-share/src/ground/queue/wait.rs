@@ -12,11 +12,11 @@ use crate::sync::modelled::Ordering;
 /// What one who waits remembers from one look to the next: whether the last sleep was for the lock. One
 /// for each operation, false at first.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub struct QueueWaiting {
     for_lock: bool,
 }
 
-impl Waiting {
+impl QueueWaiting {
     fn lock<'g, G: Ground>(
         &mut self,
         ground: &'g G,
@@ -41,7 +41,7 @@ impl<'g, G: Ground> Queue<'g, G> {
     /// Full, if the arena has no room; timeout, re-entry, damaged. Then nothing was pushed.
     #[inline]
     pub fn push(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<(), Error> {
-        let mut waiting = Waiting::default();
+        let mut waiting = QueueWaiting::default();
         wait_for(self.ground, "the queue had room", deadline, || {
             self.look_to_push(bytes, &mut waiting, deadline).inspect_err(|_| self.room.notify_one())
         })
@@ -87,7 +87,7 @@ impl<'g, G: Ground> Queue<'g, G> {
     pub fn look_to_push(
         &self,
         bytes: &[u8],
-        waiting: &mut Waiting,
+        waiting: &mut QueueWaiting,
         deadline: Option<Instant>,
     ) -> Result<Attempt<()>, Error> {
         loop {
@@ -139,7 +139,7 @@ impl<'g, G: Ground> Queue<'g, G> {
     /// Timeout, re-entry, damaged. Then nothing was popped.
     #[inline]
     pub fn pop(&self, out: &mut Vec<u8>, deadline: Option<Instant>) -> Result<(), Error> {
-        let mut waiting = Waiting::default();
+        let mut waiting = QueueWaiting::default();
         wait_for(self.ground, "the queue had an element", deadline, || {
             self.look_to_pop(out, &mut waiting, deadline).inspect_err(|_| self.items.notify_one())
         })
@@ -167,7 +167,7 @@ impl<'g, G: Ground> Queue<'g, G> {
     pub fn look_to_pop(
         &self,
         out: &mut Vec<u8>,
-        waiting: &mut Waiting,
+        waiting: &mut QueueWaiting,
         deadline: Option<Instant>,
     ) -> Result<Attempt<()>, Error> {
         loop {

@@ -1,5 +1,5 @@
 //! The roster without robust futexes: each process watches the processes of all others, and wakes its own
-//! sleepers. Section 11 of PROTOCOL.md.
+//! sleepers. Section 12 of PROTOCOL.md.
 
 pub(super) mod life;
 pub(super) mod slot;

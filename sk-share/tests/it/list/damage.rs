@@ -90,7 +90,7 @@ fn a_damaged_element_is_an_error() {
         let mut bytes = Vec::new();
         let error = with(&agent, |list| list.get(index, &mut bytes, soon()).unwrap_err());
         assert!(error.is_damaged(), "{index} {at}");
-        assert_eq!(bytes, b"");
+        assert_eq!(bytes, Vec::<u8>::new());
         agent.u64(at).unwrap().store(whole, Ordering::SeqCst);
     }
     // An element is that of its index.

@@ -1,4 +1,4 @@
-//! The table of members. Its offsets are in section 11 of PROTOCOL.md.
+//! The table of members. Its offsets are in section 12 of PROTOCOL.md.
 
 use super::super::member::MOST;
 use super::super::{Member, agent};
