@@ -85,7 +85,7 @@ impl Local {
 impl Shared {
     /// Has everybody who sleeps in this process look again. The life thread repeats it for those who were
     /// between their look and their sleep.
-    pub(super) fn count_deaths(&self, count: u32) {
+    pub(in crate::memory) fn count_deaths(&self, count: u32) {
         // (B3) with the loads in `Roster::deaths` and `sleep`.
         self.deaths.fetch_add(count, Ordering::Release);
         self.wake_who_has_reason();

@@ -165,3 +165,58 @@ fn until_left(shared: &Shared) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::memory::{Kind, Roster, wake_one};
+
+    /// A task that tells when it is woken.
+    struct Task(Mutex<Sender<()>>);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            let _ = lock(&self.0).send(());
+        }
+    }
+
+    #[test]
+    fn a_task_is_woken_by_its_word_and_by_a_death_and_not_after_it_is_dropped() {
+        let roster = Roster::create().unwrap();
+        let shared = roster.shared();
+        let region = Region::create(Kind::new(9), 4096, None).unwrap();
+        let word = region.word32(256).unwrap();
+        let (tell, told) = channel();
+        let waker = Waker::from(Arc::new(Task(Mutex::new(tell))));
+        let sleep =
+            |expected| Sleep { at: 256, expected, deaths: roster.deaths().count(), owner: None };
+
+        let of_word = rest(shared, &region, &sleep(0), &waker).unwrap();
+        word.store(1, Ordering::Release);
+        wake_one(word);
+        told.recv().unwrap();
+        of_word.over();
+
+        let of_death = rest(shared, &region, &sleep(1), &waker).unwrap();
+        shared.count_deaths(1);
+        shared.look_after_sleepers();
+        told.recv().unwrap();
+        of_death.over();
+
+        let dropped = rest(shared, &region, &sleep(1), &waker).unwrap();
+        let entry = Arc::downgrade(&dropped.entry);
+        drop(dropped);
+        while entry.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+        assert!(told.try_recv().is_err());
+        // An agent that is no thread of the caller's, for as long as this process is a member.
+        let agent = agent_of_process(shared).unwrap();
+        assert_ne!(agent, roster.agent().unwrap());
+        assert!(!roster.is_dead(agent).unwrap());
+        assert_eq!(agent_of_process(shared).unwrap(), agent);
+    }
+}
