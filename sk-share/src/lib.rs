@@ -63,7 +63,13 @@ mod codec;
 #[cfg(not(loom))]
 pub mod inherit;
 #[cfg(not(loom))]
+mod list;
+#[cfg(not(loom))]
+mod locks;
+#[cfg(not(loom))]
 mod number;
+#[cfg(not(loom))]
+mod queue;
 #[cfg(not(loom))]
 mod share;
 #[cfg(not(loom))]
@@ -83,7 +89,13 @@ pub use error::Error;
 pub use {
     blob::{BlobWriter, SharedBlob},
     codec::{Codec, Encoded, Plain},
+    list::SharedList,
+    locks::{
+        Holder, MutexGuard, OfProcess, OfThread, Permits, ReadGuard, SharedBarrier, SharedCondvar,
+        SharedEvent, SharedMutex, SharedRwLock, SharedSemaphore, Side, WriteGuard,
+    },
     number::{Integer, Number, SharedNumber},
+    queue::SharedQueue,
     share::{Share, ShareBuilder, Stats, StopGuard},
     together::{Together, get_together, try_update_together, update_together},
     value::Shared,

@@ -30,12 +30,18 @@ pub use stats::Stats;
 use crate::blob::{self, BlobWriter, SharedBlob};
 use crate::codec::{Codec, Encoded, Plain};
 use crate::error::{Error, Reason};
+use crate::ground::{Found, Spec};
+use crate::list::{self, SharedList};
+use crate::locks::{
+    READERS, SharedBarrier, SharedCondvar, SharedEvent, SharedMutex, SharedRwLock, SharedSemaphore,
+};
 use crate::memory::RegionId;
 use crate::number::{self, Number, SharedNumber};
+use crate::queue::{self, SharedQueue};
 use crate::sync::Arc;
 use crate::value::{self, Shared};
 use layout::Plan;
-use space::Space;
+use space::{Object, Space};
 
 /// Values by name, for all processes that have it.
 ///
@@ -228,6 +234,129 @@ impl Share {
     /// As for [`get`](Share::get).
     pub fn get_number<N: Number>(&self, name: &str) -> Result<SharedNumber<N>, Error> {
         SharedNumber::new(self.space.find(name, &number::spec::<N>())?)
+    }
+
+    /// The list of this name, made empty if there is none.
+    ///
+    /// # Errors
+    /// The name has another type, or there is no room.
+    pub fn list<T>(&self, name: &str) -> Result<SharedList<T>, Error>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        self.make_list(name)
+    }
+
+    /// As [`list`](Share::list), of plain data, which is copied as it is.
+    ///
+    /// # Errors
+    /// As for [`list`](Share::list).
+    pub fn plain_list<T: Pod>(&self, name: &str) -> Result<SharedList<T, Plain>, Error> {
+        self.make_list(name)
+    }
+
+    fn make_list<T: 'static, C: Codec<T>>(&self, name: &str) -> Result<SharedList<T, C>, Error> {
+        let type_name = C::type_name();
+        let make = |found: &_| list::make(&self.space, found, list::inline_of::<T, C>());
+        self.make_object(name, &list::spec::<T, C>(&type_name), make).map(SharedList::new)
+    }
+
+    /// The queue of this name, made empty and with room for `capacity` elements, from 1 to 16,777,216, if there is
+    /// none. Its memory is there from the beginning: 64 bytes for each element.
+    ///
+    /// # Errors
+    /// The name has another type; there is no room, or can be no such capacity ([`Error::is_limit`]).
+    pub fn queue<T>(&self, name: &str, capacity: u64) -> Result<SharedQueue<T>, Error>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        self.make_queue(name, capacity)
+    }
+
+    /// As [`queue`](Share::queue), of plain data, which is copied as it is.
+    ///
+    /// # Errors
+    /// As for [`queue`](Share::queue).
+    pub fn plain_queue<T: Pod>(
+        &self,
+        name: &str,
+        capacity: u64,
+    ) -> Result<SharedQueue<T, Plain>, Error> {
+        self.make_queue(name, capacity)
+    }
+
+    fn make_queue<T: 'static, C: Codec<T>>(
+        &self,
+        name: &str,
+        capacity: u64,
+    ) -> Result<SharedQueue<T, C>, Error> {
+        let type_name = C::type_name();
+        let make = |found: &_| queue::make::<T, C>(&self.space, found, capacity);
+        self.make_object(name, &queue::spec(&type_name), make).map(SharedQueue::new)
+    }
+
+    fn make_object(
+        &self,
+        name: &str,
+        spec: &Spec<'_>,
+        make: impl FnOnce(&Found) -> Result<(), Error>,
+    ) -> Result<Arc<Object>, Error> {
+        let object = self.space.find_or_create(name, spec, make);
+        object.map_err(|error| self.space.report(0, error))
+    }
+
+    fn make_lock(&self, name: &str, spec: &Spec<'_>, count: u32) -> Result<Arc<Object>, Error> {
+        self.make_object(name, spec, |found| kind::make_lock(&self.space, found, count))
+    }
+
+    /// The mutex of this name, made free if there is none.
+    ///
+    /// # Errors
+    /// The name has another type, or there is no room.
+    pub fn mutex(&self, name: &str) -> Result<SharedMutex, Error> {
+        SharedMutex::new(self.make_lock(name, &SharedMutex::spec(1), 1)?)
+    }
+
+    /// The read-write lock of this name, made free if there is none.
+    ///
+    /// # Errors
+    /// The name has another type, or there is no room.
+    pub fn rwlock(&self, name: &str) -> Result<SharedRwLock, Error> {
+        SharedRwLock::new(self.make_lock(name, &SharedRwLock::spec(READERS), READERS)?)
+    }
+
+    /// The semaphore of this name, made with so many permits, from 1 to 32,767, if there is none.
+    ///
+    /// # Errors
+    /// The name has another type; there is no room, or can be no such number ([`Error::is_limit`]).
+    pub fn semaphore(&self, name: &str, permits: u32) -> Result<SharedSemaphore, Error> {
+        let spec = SharedSemaphore::spec(permits.min(SharedSemaphore::MOST));
+        SharedSemaphore::new(self.make_lock(name, &spec, permits)?)
+    }
+
+    /// The event of this name, made clear if there is none.
+    ///
+    /// # Errors
+    /// The name has another type, or there is no room.
+    pub fn event(&self, name: &str) -> Result<SharedEvent, Error> {
+        SharedEvent::new(self.make_lock(name, &SharedEvent::spec(1), 1)?)
+    }
+
+    /// The barrier of this name, made for so many parties, from 1 to 4,096, if there is none.
+    ///
+    /// # Errors
+    /// The name has another type; there is no room, or can be no such number ([`Error::is_limit`]).
+    pub fn barrier(&self, name: &str, parties: u32) -> Result<SharedBarrier, Error> {
+        let spec = SharedBarrier::spec(parties.min(SharedBarrier::MOST));
+        SharedBarrier::new(self.make_lock(name, &spec, parties)?)
+    }
+
+    /// The condition variable of this name, made if there is none.
+    ///
+    /// # Errors
+    /// The name has another type, or there is no room.
+    pub fn condvar(&self, name: &str) -> Result<SharedCondvar, Error> {
+        SharedCondvar::new(self.make_lock(name, &SharedCondvar::spec(1), 1)?)
     }
 
     /// The blob of this name, made of these bytes if there is none. Their number is limited by the memory of the machine, not

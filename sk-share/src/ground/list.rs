@@ -59,6 +59,7 @@ use write::Held;
 use super::arena::Arena;
 use super::element::{BYTES, Shape};
 use super::event_count::EventCount;
+use super::gate::Gate;
 use super::lock::Lock;
 use super::words::{Attempt, Ground, Offset, wait_for};
 use crate::error::Error;
@@ -99,6 +100,20 @@ pub struct Version {
     length: u64,
 }
 
+impl Version {
+    /// As one number, which is another one for another version as a rule.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.changes.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(self.length)
+    }
+
+    /// How many changes there were, of whatever kind, at least.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.changes.wrapping_add(self.length)
+    }
+}
+
 /// Whether readers see at once what is appended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
@@ -118,6 +133,7 @@ pub struct List<'g, G: Ground> {
     appended: &'g AtomicU64,
     length: &'g AtomicU64,
     epoch: &'g AtomicU64,
+    gate: Option<Gate>,
 }
 
 impl<'g, G: Ground> List<'g, G> {
@@ -180,7 +196,41 @@ impl<'g, G: Ground> List<'g, G> {
             appended: ground.u64(at + APPENDED)?,
             length: ground.u64(at + LENGTH)?,
             epoch: ground.u64(at + EPOCH)?,
+            gate: None,
         })
+    }
+
+    /// The same list, where what is written waits while the gate is closed: appended elements are pending then, and
+    /// everything else is an error.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> List<'g, G> {
+        List { gate: Some(gate), ..self }
+    }
+
+    /// After this nobody is still at a change that began before.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, re-entry, damaged.
+    pub fn take_lock_once(&self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.hold(deadline).map(drop)
+    }
+
+    /// Whether something was appended that is not published.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.appended.load(Ordering::Relaxed) > self.length.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of an element lie in its entry.
+    #[must_use]
+    pub fn inline(&self) -> u64 {
+        self.shape.inline()
+    }
+
+    /// Has all who watch look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.changes.notify_all();
     }
 
     /// Gives all blocks back, whatever the list holds. Nobody else uses it any more. After a death in the
@@ -269,7 +319,13 @@ impl<'g, G: Ground> List<'g, G> {
         seen: Seen,
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
-        let index = self.hold(deadline)?.append(elements, seen, deadline)?;
+        let held = self.hold(deadline)?;
+        let seen = match self.gate {
+            Some(gate) if gate.is_closed(self.ground)? => Seen::OncePublished,
+            _ => seen,
+        };
+        let index = held.append(elements, seen, deadline)?;
+        drop(held);
         if seen == Seen::Now {
             self.changes.notify_all();
         }
@@ -283,7 +339,10 @@ impl<'g, G: Ground> List<'g, G> {
     /// Busy, while entries are pending, which come behind the last one; timeout, re-entry, damaged. Then
     /// the list is as it was.
     pub fn pop(&self, out: &mut Vec<u8>, deadline: Option<Instant>) -> Result<bool, Error> {
-        let is_there = self.hold(deadline)?.pop(out, deadline)?;
+        let held = self.hold(deadline)?;
+        Gate::check(self.gate, self.ground, "to pop from a list")?;
+        let is_there = held.pop(out, deadline)?;
+        drop(held);
         if is_there {
             self.changes.notify_all();
         }
@@ -296,7 +355,10 @@ impl<'g, G: Ground> List<'g, G> {
     ///
     /// As for [`pop`](List::pop).
     pub fn truncate(&self, length: u64, deadline: Option<Instant>) -> Result<(), Error> {
-        self.hold(deadline)?.truncate(length, deadline)?;
+        let held = self.hold(deadline)?;
+        Gate::check(self.gate, self.ground, "to truncate a list")?;
+        held.truncate(length, deadline)?;
+        drop(held);
         self.changes.notify_all();
         Ok(())
     }
@@ -316,7 +378,10 @@ impl<'g, G: Ground> List<'g, G> {
     ///
     /// As for [`push`](List::push).
     pub fn set(&self, index: u64, bytes: &[u8], deadline: Option<Instant>) -> Result<bool, Error> {
-        let is_there = self.hold(deadline)?.set(index, bytes, deadline)?;
+        let held = self.hold(deadline)?;
+        Gate::check(self.gate, self.ground, "to set an element of a list")?;
+        let is_there = held.set(index, bytes, deadline)?;
+        drop(held);
         if is_there {
             self.changes.notify_all();
         }
@@ -335,6 +400,7 @@ impl<'g, G: Ground> List<'g, G> {
         deadline: Option<Instant>,
     ) -> Result<bool, Error> {
         let held = self.hold(deadline)?;
+        Gate::check(self.gate, self.ground, "to change an element of a list")?;
         let mut bytes = Vec::new();
         if !held.get(index, &mut bytes)? {
             return Ok(false);

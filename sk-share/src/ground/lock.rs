@@ -240,6 +240,15 @@ impl<'g, G: Ground> Lock<'g, G> {
         self.ground.wake(turn, 1);
     }
 
+    /// Has all sleepers look: what the lock is of is not what they came for any more.
+    pub fn wake_all(&self) {
+        // It was there when the lock was found, and memory never shrinks.
+        let Ok(turn) = self.turn() else { return };
+        // Release: (A5), so that who reads this turn sees why it was counted.
+        turn.fetch_add(1, Ordering::Release);
+        self.ground.wake(turn, u32::MAX);
+    }
+
     fn guard_kept(&self, me: AgentRef, abandoned: bool) -> Result<Guard<'g, G>, Error> {
         let found = self.owner.load(Ordering::Relaxed);
         if found & !WAITERS != me.to_word() {

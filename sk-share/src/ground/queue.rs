@@ -50,6 +50,7 @@ pub use wait::QueueWaiting;
 use super::arena::Arena;
 use super::element::Shape;
 use super::event_count::EventCount;
+use super::gate::Gate;
 use super::lock::Lock;
 use super::words::{Ground, Offset};
 use crate::error::Error;
@@ -91,6 +92,7 @@ pub struct Queue<'g, G: Ground> {
     tail_seen: &'g AtomicU64,
     head: &'g AtomicU64,
     freed: &'g AtomicU64,
+    gate: Option<Gate>,
 }
 
 impl<'g, G: Ground> Queue<'g, G> {
@@ -119,7 +121,7 @@ impl<'g, G: Ground> Queue<'g, G> {
         deadline: Option<Instant>,
     ) -> Result<Queue<'g, G>, Error> {
         if !(1..=Self::MOST).contains(&capacity) {
-            return Err(Error::count("the capacity of a queue", capacity, Self::MOST));
+            return Err(Error::count("elements of a queue", capacity, Self::MOST));
         }
         let queue = Queue::place(ground, at, arena, Shape::new(inline)?, capacity)?;
         let Queue { shape, .. } = queue;
@@ -176,7 +178,67 @@ impl<'g, G: Ground> Queue<'g, G> {
             tail_seen: ground.u64(at + TAIL_SEEN)?,
             head: ground.u64(at + HEAD)?,
             freed: ground.u64(at + FREED)?,
+            gate: None,
         })
+    }
+
+    /// The same queue, where what is written waits while the gate is closed: what is pushed is pending then, and
+    /// nothing is popped.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Queue<'g, G> {
+        Queue { gate: Some(gate), ..self }
+    }
+
+    /// Has all who wait look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.pushing.wake_all();
+        self.popping.wake_all();
+        self.items.notify_all();
+        self.room.notify_all();
+    }
+
+    /// After this nobody is still at a push or a pop that began before.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, re-entry, damaged.
+    pub fn take_locks_once(&self, deadline: Option<Instant>) -> Result<(), Error> {
+        // What a dead holder left is for whoever comes to use it.
+        drop(self.pushing.lock_until(deadline)?);
+        drop(self.popping.lock_until(deadline)?);
+        Ok(())
+    }
+
+    /// Whether something was pushed that is not published.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.end() > self.tail.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of an element lie in its entry.
+    #[must_use]
+    pub fn inline(&self) -> u64 {
+        self.shape.inline()
+    }
+
+    /// How often it was pushed to and popped from.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        let popped = self.head.load(Ordering::SeqCst);
+        self.tail.load(Ordering::SeqCst).wrapping_add(popped)
+    }
+
+    /// All elements, which stay.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, re-entry, damaged.
+    pub fn peek_all(&self, deadline: Option<Instant>) -> Result<Vec<Vec<u8>>, Error> {
+        self.copy_all(deadline)
+    }
+
+    fn is_closed(&self) -> Result<bool, Error> {
+        self.gate.map_or(Ok(false), |gate| gate.is_closed(self.ground))
     }
 
     /// Gives all blocks back, whatever the queue holds. Nobody else uses it any more. After a death in the

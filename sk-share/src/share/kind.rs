@@ -6,15 +6,27 @@ use std::time::Instant;
 use super::space::Space;
 use crate::blob::BlobWriter;
 use crate::error::{Error, Reason};
-use crate::ground::{Arena, EventCount, Flip, Found, Ground as _, Objects, Offset, Spec, checksum};
+use crate::ground::{
+    Arena, Barrier, Condvar, Event, EventCount, Flip, Found, Ground as _, Mutex, Objects, Offset,
+    RwLock, Semaphore, Spec, checksum,
+};
 use crate::memory::{Commons, Member};
 use crate::sync::{Arc, Ordering};
 use crate::value::Writing;
-use crate::{number, value};
+use crate::{list, number, queue, value};
 
 pub(crate) const VALUE: u32 = 1;
 pub(crate) const NUMBER: u32 = 2;
+pub(crate) const LIST: u32 = 3;
+pub(crate) const QUEUE: u32 = 4;
 pub(crate) const BLOB: u32 = 5;
+pub(crate) const MUTEX: u32 = 6;
+pub(crate) const RWLOCK: u32 = 7;
+pub(crate) const SEMAPHORE: u32 = 8;
+pub(crate) const EVENT: u32 = 9;
+pub(crate) const BARRIER: u32 = 10;
+pub(crate) const CONDVAR: u32 = 11;
+const LAST: u32 = CONDVAR;
 
 /// What an object of this kind and type is in the directory of a share.
 pub(crate) fn spec(kind: u32, type_name: &str, bytes: u64) -> Spec<'_> {
@@ -26,22 +38,16 @@ impl Objects<Commons> for Space {
     fn destroy(&self, kind: u32, body: Offset) -> Result<(), Error> {
         match kind {
             VALUE => value::destroy(&self.commons, &self.arena()?, body),
+            LIST => list::whole::destroy(self, body),
+            QUEUE => queue::whole::destroy(self, body),
             // They have nothing besides their block.
             _ => Ok(()),
         }
     }
 
     fn wake(&self, found: &Found) {
-        let counts: &[Offset] = match found.kind {
-            VALUE => &[found.body.wrapping_add(value::CHANGES)],
-            NUMBER => &[number::changes_of(found)],
-            _ => &[],
-        };
-        for at in counts {
-            if let Ok(count) = EventCount::at(&self.commons, *at) {
-                count.notify_all();
-            }
-        }
+        // What is too damaged to be woken wakes by itself, in five seconds at the latest.
+        let _ = wake(self, found);
     }
 
     fn is_gone(&self, member: u64) -> bool {
@@ -51,10 +57,30 @@ impl Objects<Commons> for Space {
     }
 }
 
+fn wake(space: &Space, found: &Found) -> Result<(), Error> {
+    let (commons, body) = (&space.commons, found.body);
+    match found.kind {
+        VALUE => EventCount::at(commons, body.wrapping_add(value::CHANGES))?.notify_all(),
+        NUMBER => EventCount::at(commons, number::changes_of(found))?.notify_all(),
+        LIST => EventCount::at(commons, body.wrapping_add(list::CHANGES))?.notify_all(),
+        QUEUE => queue::whole::wake(space, body)?,
+        MUTEX => Mutex::at(commons, body)?.wake_all(),
+        RWLOCK => RwLock::at(commons, body)?.wake_all(),
+        SEMAPHORE => Semaphore::at(commons, body)?.wake_all(),
+        EVENT => Event::at(commons, body)?.wake_all(),
+        BARRIER => Barrier::at(commons, body)?.wake_all(),
+        CONDVAR => Condvar::at(commons, body)?.notify_all(),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// All blocks that an object holds besides its own.
 pub(crate) fn blocks(space: &Space, found: &Found) -> Result<Vec<Offset>, Error> {
     match found.kind {
         VALUE => value::blocks(&space.commons, found.body),
+        LIST => list::whole::blocks(space, found.body),
+        QUEUE => queue::whole::blocks(space, found.body),
         _ => Ok(Vec::new()),
     }
 }
@@ -79,6 +105,8 @@ pub(crate) fn take_lock_once(
 ) -> Result<(), Error> {
     match found.kind {
         VALUE => writing(space, found, deadline, |_| Ok(())),
+        LIST => list::whole::take_lock_once(space, found.body, deadline),
+        QUEUE => queue::whole::take_lock_once(space, found.body, deadline),
         _ => Ok(()),
     }
 }
@@ -91,6 +119,8 @@ pub(crate) fn publish(
 ) -> Result<(), Error> {
     match found.kind {
         VALUE => writing(space, found, deadline, |writing| writing.publish_pending()),
+        LIST => list::whole::publish(space, found.body, deadline),
+        QUEUE => queue::whole::publish(space, found.body, deadline),
         _ => Ok(()),
     }
 }
@@ -99,11 +129,13 @@ pub(crate) fn publish(
 pub(crate) fn writes(space: &Space, found: &Found) -> Result<u64, Error> {
     match found.kind {
         VALUE => Ok(Flip::at(&space.commons, found.body)?.version()),
+        LIST => list::whole::writes(space, found.body),
+        QUEUE => queue::whole::mark(space, found.body),
         _ => Ok(0),
     }
 }
 
-/// What tells whether an object has changed: another number after each change. `prepare`: whoever looks is
+/// What tells whether an object has changed: another number after each change as a rule. `prepare`: whoever looks is
 /// about to sleep until the next change of anything in the share.
 pub(crate) fn mark(space: &Space, found: &Found, prepare: bool) -> Result<u64, Error> {
     let commons = &space.commons;
@@ -119,6 +151,11 @@ pub(crate) fn mark(space: &Space, found: &Found, prepare: bool) -> Result<u64, E
             }
             Ok(commons.u64(found.body)?.load(Ordering::SeqCst))
         }
+        LIST => {
+            EventCount::at(commons, found.body.wrapping_add(list::CHANGES))?.look();
+            list::whole::mark(space, found.body)
+        }
+        QUEUE => queue::whole::mark(space, found.body),
         _ => Ok(0),
     }
 }
@@ -127,26 +164,33 @@ pub(crate) fn mark(space: &Space, found: &Found, prepare: bool) -> Result<u64, E
 pub(crate) fn is_pending(space: &Space, found: &Found) -> Result<bool, Error> {
     match found.kind {
         VALUE => value::is_pending(&space.commons, found.body),
+        LIST => list::whole::is_pending(space, found.body),
+        QUEUE => queue::whole::is_pending(space, found.body),
         _ => Ok(false),
     }
 }
 
-/// The content of an object, for a share that travels as a copy.
+/// The content of an object, for a share that travels as a copy. What programs synchronise with is free there.
 pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
+    let (commons, body) = (&space.commons, found.body);
+    let count = |count: u32| count.to_le_bytes().to_vec();
     match found.kind {
         VALUE => {
+            let mut bytes = Vec::new();
             let arena = space.arena()?;
-            Flip::at(&space.commons, found.body)?.in_arena(&arena).read(&mut bytes, None)?;
+            Flip::at(commons, body)?.in_arena(&arena).read(&mut bytes, None)?;
+            Ok(bytes)
         }
-        NUMBER => {
-            let value = space.commons.u64(found.body)?.load(Ordering::SeqCst);
-            bytes.extend_from_slice(&value.to_le_bytes());
-        }
-        BLOB => bytes.extend_from_slice(space.blob(found)?.as_bytes()),
-        _ => {}
+        NUMBER => Ok(commons.u64(body)?.load(Ordering::SeqCst).to_le_bytes().to_vec()),
+        LIST => list::whole::snapshot(space, body),
+        QUEUE => queue::whole::snapshot(space, body),
+        BLOB => Ok(space.blob(found)?.as_bytes().to_vec()),
+        RWLOCK => Ok(count(RwLock::at(commons, body)?.readers())),
+        SEMAPHORE => Ok(count(Semaphore::at(commons, body)?.permits())),
+        BARRIER => Ok(count(Barrier::at(commons, body)?.parties())),
+        EVENT => Ok(count(Event::at(commons, body)?.is_set()?.into())),
+        _ => Ok(Vec::new()),
     }
-    Ok(bytes)
 }
 
 /// Makes an object of a [`snapshot`] under a name that nobody has.
@@ -156,7 +200,6 @@ pub(crate) fn restore(
     (kind, fingerprint, type_name): (u32, u64, &str),
     bytes: &[u8],
 ) -> Result<(), Error> {
-    let spec = |bytes| Spec { kind, fingerprint, type_name, bytes };
     if kind == BLOB {
         let mut writer = BlobWriter::new(space, name)?;
         writer
@@ -164,20 +207,68 @@ pub(crate) fn restore(
             .map_err(|error| Error::system("cannot write a blob", bytes.len() as u64, error))?;
         return writer.seal().map(|_| ());
     }
-    space.with_names(None, |names| {
-        match kind {
-            VALUE => names
-                .create(name, &spec(value::BODY_BYTES), |found| value::make(space, found, bytes)),
-            NUMBER => names.create(name, &spec(number::BODY_BYTES), |found| {
-                let bits = bytes.first_chunk().copied().map(u64::from_le_bytes);
-                number::make(space, found, bits.unwrap_or_default())
-            }),
-            _ => Err(Error::new(Reason::Damaged {
-                what: "the kind of an object",
-                value: u64::from(kind),
-                limit: u64::from(BLOB),
-            })),
+    let count = bytes.first_chunk().copied().map(u32::from_le_bytes).unwrap_or_default();
+    let body_bytes = body_bytes(kind, count, bytes)?;
+    let spec = Spec { kind, fingerprint, type_name, bytes: body_bytes };
+    let make = |found: &Found| make(space, found, count, bytes);
+    space.with_names(None, |names| names.create(name, &spec, make).map(|_| ()))
+}
+
+/// How large the body of an object is.
+fn body_bytes(kind: u32, count: u32, bytes: &[u8]) -> Result<u64, Error> {
+    Ok(match kind {
+        VALUE => value::BODY_BYTES,
+        NUMBER => number::BODY_BYTES,
+        LIST => list::whole::body_bytes(bytes),
+        QUEUE => queue::whole::BODY_BYTES,
+        MUTEX => Mutex::<'static, Commons>::BYTES,
+        RWLOCK => RwLock::<'static, Commons>::bytes(count),
+        SEMAPHORE => Semaphore::<'static, Commons>::bytes(count),
+        EVENT => Event::<'static, Commons>::BYTES,
+        BARRIER => Barrier::<'static, Commons>::bytes(count),
+        CONDVAR => Condvar::<'static, Commons>::BYTES,
+        kind => {
+            return Err(Error::damaged("the kind of an object", kind.into(), LAST.into()));
         }
-        .map(|_| ())
     })
+}
+
+/// Gives a new object the content of a [`snapshot`].
+fn make(space: &Space, found: &Found, count: u32, bytes: &[u8]) -> Result<(), Error> {
+    let (commons, body) = (&space.commons, found.body);
+    match found.kind {
+        VALUE => value::make(space, found, bytes),
+        NUMBER => {
+            let bits = bytes.first_chunk().copied().map(u64::from_le_bytes);
+            number::make(space, found, bits.unwrap_or_default())
+        }
+        LIST => list::whole::restore(space, found, bytes),
+        QUEUE => queue::whole::restore(space, found, bytes),
+        EVENT => {
+            let event = Event::create(commons, body)?;
+            if count != 0 {
+                event.set();
+            }
+            Ok(())
+        }
+        _ => make_lock(space, found, count),
+    }
+}
+
+/// Makes what programs synchronise with, for so many.
+pub(crate) fn make_lock(space: &Space, found: &Found, count: u32) -> Result<(), Error> {
+    let (commons, body) = (&space.commons, found.body);
+    match found.kind {
+        MUTEX => Mutex::create(commons, body).map(|_| ()),
+        RWLOCK => RwLock::create(commons, body, count).map(|_| ()),
+        SEMAPHORE => Semaphore::create(commons, body, count).map(|_| ()),
+        EVENT => Event::create(commons, body).map(|_| ()),
+        BARRIER => Barrier::create(commons, body, count).map(|_| ()),
+        CONDVAR => Condvar::create(commons, body).map(|_| ()),
+        kind => Err(Error::new(Reason::Damaged {
+            what: "the kind of a lock",
+            value: kind.into(),
+            limit: LAST.into(),
+        })),
+    }
 }

@@ -1,6 +1,6 @@
 //! What lies where in the region of a share. Section 9 of PROTOCOL.md.
 
-use crate::ground::{Arena, Directory, Offset, Transactions};
+use crate::ground::{Arena, Directory, Gate, Offset, Transactions};
 use crate::memory::{Commons, Region};
 
 /// What has to be looked after before a read or a write: see [`ground::Transactions`](crate::ground::Transactions)
@@ -11,6 +11,9 @@ pub(crate) const ATTENTION: Offset = Region::ROOT;
 pub(crate) const STOPPED: u64 = 2;
 /// Beside STOPPED: it is over, and what waits is to be published by whoever comes first.
 pub(crate) const STARTING: u64 = 4;
+
+/// Closed while a share is stopped and not about to start.
+pub(crate) const GATE: Gate = Gate { at: ATTENTION, mask: STOPPED | STARTING, closed: STOPPED };
 
 /// The event count of those who watch more than one object.
 pub(crate) const ACTIVITY: Offset = Region::ROOT + 16;

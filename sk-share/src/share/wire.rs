@@ -15,8 +15,13 @@ use crate::blob::{self, SharedBlob};
 use crate::codec::Codec;
 use crate::error::{Error, Reason};
 use crate::ground::{Ground as _, Spec};
+use crate::list::{self, SharedList};
+use crate::locks::{
+    SharedBarrier, SharedCondvar, SharedEvent, SharedMutex, SharedRwLock, SharedSemaphore,
+};
 use crate::memory::{Descriptors, RegionId};
 use crate::number::{self, Number, SharedNumber};
+use crate::queue::{self, SharedQueue};
 use crate::sync::{Arc, Ordering};
 use crate::value::{self, Shared};
 
@@ -190,3 +195,49 @@ impl<'de> Deserialize<'de> for SharedBlob {
         SharedBlob::new(object).map_err(D::Error::custom)
     }
 }
+
+impl<T: 'static, C: Codec<T>> Serialize for SharedList<T, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_handle::<Self, S>(self.object(), serializer)
+    }
+}
+
+impl<'de, T: 'static, C: Codec<T>> Deserialize<'de> for SharedList<T, C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let type_name = C::type_name();
+        deserialize_handle(deserializer, &list::spec::<T, C>(&type_name)).map(SharedList::new)
+    }
+}
+
+impl<T: 'static, C: Codec<T>> Serialize for SharedQueue<T, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_handle::<Self, S>(self.object(), serializer)
+    }
+}
+
+impl<'de, T: 'static, C: Codec<T>> Deserialize<'de> for SharedQueue<T, C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let type_name = C::type_name();
+        deserialize_handle(deserializer, &queue::spec(&type_name)).map(SharedQueue::new)
+    }
+}
+
+/// Handles whose type is their kind.
+macro_rules! travels {
+    ($($handle:ty),*) => {$(
+        impl Serialize for $handle {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serialize_handle::<Self, S>(self.object(), serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $handle {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let object = deserialize_handle(deserializer, &Self::spec(1))?;
+                Self::new(object).map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+travels!(SharedMutex, SharedRwLock, SharedSemaphore, SharedEvent, SharedBarrier, SharedCondvar);

@@ -132,7 +132,7 @@ fn a_capacity_that_cannot_be_is_an_error() {
         assert!(error.is_limit(), "{capacity} {error}");
     }
     let error = Queue::create(&agent, 0, &arena, 8, 0, soon()).unwrap_err().to_string();
-    assert_eq!(error, "the capacity of a queue of 0: it is from 1 to 16777216");
+    assert_eq!(error, "0 is no number of elements of a queue: it is from 1 to 16777216");
     assert!(Queue::create(&agent, 1 << 20, &arena, 8, 4, soon()).unwrap_err().is_damaged());
 }
 

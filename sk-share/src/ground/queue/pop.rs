@@ -21,6 +21,20 @@ impl<'g, G: Ground> Queue<'g, G> {
         Ok(self.copy_first(out)?.is_some())
     }
 
+    pub(super) fn copy_all(&self, deadline: Option<Instant>) -> Result<Vec<Vec<u8>>, Error> {
+        let mut guard = self.popping.lock_until(deadline)?;
+        self.settle_pop(&mut guard, deadline)?;
+        let head = self.head.load(Ordering::Relaxed);
+        // Acquire: (A12).
+        let tail = self.tail.load(Ordering::Acquire);
+        self.check_span(head, tail)?;
+        let copy = |index| {
+            let mut bytes = Vec::new();
+            self.copy(index, &mut bytes).map(|()| bytes)
+        };
+        (head..tail).map(copy).collect()
+    }
+
     /// Gives back what somebody popped who did not come to it.
     #[inline]
     pub(super) fn settle_pop(

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::gate::Gate;
 use super::super::lock::{Guard, Lock};
 use super::super::words::{Attempt, Ground, wait_for};
 use super::Queue;
@@ -123,6 +124,7 @@ impl<'g, G: Ground> Queue<'g, G> {
         deadline: Option<Instant>,
     ) -> Result<bool, Error> {
         self.settle_push(&mut guard)?;
+        let seen = if self.is_closed()? { Seen::OncePublished } else { seen };
         let had_pending = self.end() > self.tail.load(Ordering::Relaxed);
         let is_pushed = self.try_put(bytes, seen, deadline)?;
         drop(guard);
@@ -152,6 +154,7 @@ impl<'g, G: Ground> Queue<'g, G> {
     ///
     /// As for [`pop`](Queue::pop).
     pub fn try_pop(&self, out: &mut Vec<u8>, deadline: Option<Instant>) -> Result<bool, Error> {
+        Gate::check(self.gate, self.ground, "to pop from a queue")?;
         let guard = self.popping.lock_until(deadline)?;
         self.pop_held(guard, out, deadline)
     }
@@ -182,7 +185,8 @@ impl<'g, G: Ground> Queue<'g, G> {
             }
             self.ground.point("queue.pop.empty");
             let expected = self.items.prepare();
-            if self.is_empty() {
+            // Whoever opens the gate publishes after it, and tells.
+            if self.is_empty() || self.is_closed()? {
                 return Ok(Attempt::Sleep(self.items.sleep(deaths, expected, None)));
             }
         }
@@ -196,7 +200,7 @@ impl<'g, G: Ground> Queue<'g, G> {
         deadline: Option<Instant>,
     ) -> Result<bool, Error> {
         self.settle_pop(&mut guard, deadline)?;
-        let is_popped = self.try_take(out, deadline)?;
+        let is_popped = !self.is_closed()? && self.try_take(out, deadline)?;
         drop(guard);
         if is_popped {
             self.room.notify_one();

@@ -155,6 +155,17 @@ impl<'g, G: Ground> Barrier<'g, G> {
         Ok(Attempt::Sleep(self.table.changes.sleep(deaths, expected, None)))
     }
 
+    /// How many parties meet.
+    #[must_use]
+    pub fn parties(&self) -> u32 {
+        self.table.rows
+    }
+
+    /// Has all who wait look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.table.wake_all();
+    }
+
     /// Ends a wait before it is done: the arrival is taken back. If it had opened, gives what this party was.
     ///
     /// # Errors

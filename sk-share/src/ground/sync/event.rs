@@ -91,6 +91,11 @@ impl<'g, G: Ground> Event<'g, G> {
         self.changes.notify_all();
     }
 
+    /// Has all who wait look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.changes.notify_all();
+    }
+
     /// Clears it: whoever waits from now on waits for the next time.
     pub fn clear(&self) {
         self.ground.point("event.clear");

@@ -135,6 +135,11 @@ impl<'g, G: Ground> Mutex<'g, G> {
         })
     }
 
+    /// Has all who wait look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.lock.wake_all();
+    }
+
     /// Ends a wait before it is done, for one that looks no more: another looks in its place.
     ///
     /// # Errors

@@ -243,6 +243,17 @@ impl<'g, G: Ground> RwLock<'g, G> {
         Ok(Attempt::Done(WriteLease { abandoned, unrepaired: abandoned }))
     }
 
+    /// How many may read at once.
+    #[must_use]
+    pub fn readers(&self) -> u32 {
+        self.table.rows
+    }
+
+    /// Has all who wait look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.table.wake_all();
+    }
+
     /// Ends a wait before it is done, for one that looks no more: others look in its place.
     ///
     /// # Errors

@@ -176,6 +176,11 @@ impl<'g, G: Ground> Semaphore<'g, G> {
         })
     }
 
+    /// Has all who wait look, since it is not what they came for any more.
+    pub fn wake_all(&self) {
+        self.table.wake_all();
+    }
+
     /// Ends a wait before it is done, for one that looks no more: others look in its place.
     ///
     /// # Errors

@@ -99,6 +99,12 @@ pub(super) struct Table<'g, G: Ground> {
 }
 
 impl<'g, G: Ground> Table<'g, G> {
+    /// Has all who wait look.
+    pub(super) fn wake_all(&self) {
+        self.lock.wake_all();
+        self.changes.notify_all();
+    }
+
     pub(super) const fn bytes(rows: u32) -> u64 {
         ROWS + 8 * rows as u64
     }
