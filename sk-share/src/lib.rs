@@ -38,7 +38,9 @@
 //!
 //! # Platforms
 //!
-//! Linux from 5.16 on.
+//! Linux from 5.16 on. `--cfg sk_portable` (in `RUSTFLAGS`, for all processes of a program) chooses a backend that
+//! needs nothing that only Linux has and notices less; [`memory::protocol`] says what. On it the other systems are
+//! to be built; so far it runs on Linux too, and nowhere else.
 #![cfg_attr(
     loom,
     expect(dead_code, unused_imports, reason = "models hold the words of `ground` only")

@@ -8,6 +8,9 @@ mod lock;
 mod queue;
 mod region;
 mod roster;
+// Files in memory know no disk.
+#[cfg(sk_portable)]
+mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;

@@ -147,6 +147,11 @@ impl<'w> Run<'w> {
         Run { line, ..self }
     }
 
+    /// The outcomes count beside those of another build of this target, which has this name without the word.
+    pub(crate) fn called(self, word: &str) -> Run<'w> {
+        Run { target: format!("{} ({word})", self.target), ..self }
+    }
+
     pub(crate) fn environment(self, name: &str, value: &str) -> Run<'w> {
         Run { line: self.line.environment(name, value), ..self }
     }

@@ -7,8 +7,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::member::{MOST, Row, Table};
-use super::{Member, OWNER_DIED, Shared, THREAD, WAITERS, is_living};
+use super::super::member::MOST;
+use super::super::{Member, MustNotEnd, Shared};
+use super::table::{Row, Table};
+use super::{OWNER_DIED, THREAD, WAITERS, is_living};
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, Ordering};
@@ -27,7 +29,9 @@ const MAKESHIFT: Duration = Duration::from_millis(10);
 const STACK_BYTES: usize = 128 << 10;
 
 /// Starts the life thread, and returns once it is a member and has looked at all others.
-pub(super) fn start(shared: Arc<Shared>) -> Result<(Member, JoinHandle<()>), Error> {
+pub(in crate::memory::roster) fn start(
+    shared: Arc<Shared>,
+) -> Result<(Member, JoinHandle<()>), Error> {
     check_kernel()?;
     let (tell, told) = sync_channel(1);
     let thread = Builder::new()
@@ -48,15 +52,6 @@ fn check_kernel() -> Result<(), Error> {
     sys::wait_any::<1>(&[WaitOn::new(&word, 0, Scope::Private)], None)
         .map_err(|error| Error::system("the kernel cannot wait on several words", 1, error))?;
     Ok(())
-}
-
-/// Ends the process when a thread that must not end does.
-struct MustNotEnd;
-
-impl Drop for MustNotEnd {
-    fn drop(&mut self) {
-        std::process::abort();
-    }
 }
 
 fn live(shared: &Arc<Shared>, tell: &SyncSender<Result<Member, Error>>) {
@@ -198,7 +193,9 @@ impl Watch {
     /// Who is dead already is no news to anybody here.
     fn look_at_all_for_the_first_time(&self) {
         for row in 0..MOST {
-            if let (Some(known), Some((state, _))) = (self.shared.known.get(row), self.look(row)) {
+            if let (Some(known), Some((state, _))) =
+                (self.shared.local.known.get(row), self.look(row))
+            {
                 known.store(state, Ordering::Relaxed);
             }
         }
@@ -224,7 +221,7 @@ impl Watch {
 
     /// The table cannot be damaged away once it was mapped; if it were, this thread stays.
     fn wait_makeshift(&self) {
-        while self.shared.control.load(Ordering::Acquire) == 0 {
+        while self.shared.local.control.load(Ordering::Acquire) == 0 {
             std::thread::park_timeout(MAKESHIFT);
         }
     }
@@ -304,10 +301,10 @@ fn watch_once(
     limit: Option<Duration>,
 ) -> bool {
     let Ok(table) = shared.table() else { return false };
-    if shared.control.load(Ordering::Acquire) != 0 {
+    if shared.local.control.load(Ordering::Acquire) != 0 {
         return false;
     }
-    let control = WaitOn::new(&shared.control, 0, Scope::Private);
+    let control = WaitOn::new(&shared.local.control, 0, Scope::Private);
     let mut words = [control; WORDS];
     let mut count = 1;
     let mut add = |word| {
@@ -320,7 +317,8 @@ fn watch_once(
     let mut deaths = 0;
     for row in (group * GROUP..MOST.min((group + 1) * GROUP)).filter(|row| *row != me) {
         let Some((now, word)) = look(shared, me, row) else { break };
-        let before = shared.known.get(row).map_or(now, |known| known.swap(now, Ordering::Relaxed));
+        let before =
+            shared.local.known.get(row).map_or(now, |known| known.swap(now, Ordering::Relaxed));
         deaths += u32::from(has_died(before, now));
         if now & 1 == 1
             && let Some(entry) = table.row(row).and_then(|row| row.entry(me))
