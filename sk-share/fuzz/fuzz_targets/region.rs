@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use sk_share::{Error, Share, get_together, update_together};
 
 /// How long an operation may wait for a lock whose word says that somebody has it.
-const PATIENCE: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_micros(200);
 
 /// How long all of it may take: each step may wait for a few locks, and the machine for other work.
 const WATCHDOG: Duration = Duration::from_secs(20);
@@ -57,8 +57,8 @@ fuzz_target!(|data: &[u8]| {
         }
         assert!(began.elapsed() < WATCHDOG, "it does not end");
     }
-    for which in 0..=u8::MAX {
-        let _ = operate(&share, which, u64::from(which));
+    for which in 0..32 {
+        let _ = operate(&share, which, 3);
     }
     assert!(began.elapsed() < WATCHDOG, "it does not end");
 });

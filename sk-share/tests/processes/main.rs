@@ -18,7 +18,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
 use sk_share::memory::{Agent, Member, Wait, Woken, wake_one};
 
-use program::{At, CHILD, Kid, Program, Tried};
+use program::{At, CHILD, Kid, Program, Tried, WATCHDOG};
 
 /// The kernel tells when a thread ends in whatever way, or becomes another program. Without robust futexes
 /// only the end of the process is told, and what a thread gives back itself.
@@ -57,6 +57,9 @@ fn main() -> ExitCode {
     add("an_agent_is_dead_when_its_process_is", an_agent_is_dead_when_its_process_is);
     add("an_agent_of_a_member_that_left_lives_on", an_agent_of_a_member_that_left_lives_on);
     add("a_stopped_process_is_not_dead", a_stopped_process_is_not_dead);
+    if NOTICES_THREADS {
+        add("a_death_is_told_again", a_death_is_told_again);
+    }
     add("a_forked_copy_is_no_member", a_forked_copy_is_no_member);
     add("members_beyond_one_wait_are_watched_too", members_beyond_one_wait_are_watched_too);
     add("limits_of_the_process_are_errors", limits_of_the_process_are_errors);
@@ -384,6 +387,24 @@ fn a_stopped_process_is_not_dead() -> Tried<()> {
     // Stopped, it can be killed and is noticed.
     kid.kill();
     program.until_dead(&[member])
+}
+
+/// What another thread of the dead did after its life thread was gone is not slept through.
+fn a_death_is_told_again() -> Tried<()> {
+    let program = Program::new()?;
+    let (kid, member) = program.member(0, "killed")?;
+    let mut deaths = program.roster.deaths();
+    kid.kill();
+    program.until_dead(&[member])?;
+    let deadline = Some(Instant::now() + WATCHDOG);
+    for _ in 0..4 {
+        let word = program.word(At::Never);
+        let wait = Wait { word, expected: 0, deaths, owner: None, deadline };
+        while program.roster.wait(&wait)? == Woken::LookAgain {}
+        assert_ne!(program.roster.deaths(), deaths);
+        deaths = program.roster.deaths();
+    }
+    Ok(())
 }
 
 fn a_forked_copy_is_no_member() -> Tried<()> {

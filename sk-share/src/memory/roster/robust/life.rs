@@ -178,6 +178,37 @@ fn give_row_back(shared: &Shared, list: &RobustList, number: usize) {
 
 /// What one thread watches: its own group of rows and, in the life thread, those that have no
 /// thread of their own.
+/// When a death is told again: the life thread of a process may be gone while another thread of it still runs
+/// on another processor, and changes something whose waiters have looked already. It has microseconds to live; but
+/// nobody is told of its end before the whole process is torn down.
+const ECHOES: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(100)];
+
+/// The deaths that are to be told again.
+#[derive(Default)]
+struct Echoes {
+    /// When, and which of the echoes it is.
+    next: Option<(Instant, usize)>,
+}
+
+impl Echoes {
+    fn begin(&mut self, now: Instant) {
+        self.next = ECHOES.first().map(|after| (now + *after, 0));
+    }
+
+    /// Whether it is time for one.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let Some((_, place)) = self.next.filter(|(at, _)| *at <= now) else { return false };
+        self.next = ECHOES.get(place + 1).map(|after| (now + *after, place + 1));
+        true
+    }
+
+    /// How long until there may be one.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.next.map(|(at, _)| at.saturating_duration_since(now))
+    }
+}
+
 struct Watch {
     shared: Arc<Shared>,
     me: usize,
@@ -202,6 +233,7 @@ impl Watch {
     }
 
     fn until_told_to_end(&mut self) {
+        let mut echoes = Echoes::default();
         loop {
             let Ok(table) = self.shared.table() else { return self.wait_makeshift() };
             // (B4) before the rows are looked at, so that whoever joins behind this changes it.
@@ -210,10 +242,17 @@ impl Watch {
             let until = if are_all_watched { None } else { Some(MAKESHIFT) };
             for group in 1..GROUPS {
                 if self.helpers.get(group).is_some_and(Option::is_none) {
-                    watch_once(&self.shared, self.me, group, joined, Some(Duration::ZERO));
+                    watch_once(
+                        &self.shared,
+                        self.me,
+                        group,
+                        joined,
+                        Some(Duration::ZERO),
+                        &mut echoes,
+                    );
                 }
             }
-            if !watch_once(&self.shared, self.me, 0, joined, until) {
+            if !watch_once(&self.shared, self.me, 0, joined, until, &mut echoes) {
                 return;
             }
         }
@@ -261,9 +300,10 @@ impl Watch {
 fn help(shared: &Shared, me: usize, group: usize) {
     sys::block_signals();
     let must_not_end = MustNotEnd;
+    let mut echoes = Echoes::default();
     loop {
         let joined = shared.table().map_or(0, |table| table.joined.load(Ordering::Acquire));
-        if !watch_once(shared, me, group, joined, None) {
+        if !watch_once(shared, me, group, joined, None, &mut echoes) {
             break;
         }
     }
@@ -299,6 +339,7 @@ fn watch_once(
     group: usize,
     joined: u32,
     limit: Option<Duration>,
+    echoes: &mut Echoes,
 ) -> bool {
     let Ok(table) = shared.table() else { return false };
     if shared.local.control.load(Ordering::Acquire) != 0 {
@@ -326,14 +367,19 @@ fn watch_once(
             add(WaitOn::new(entry.word, word, Scope::Shared));
         }
     }
+    let now = Instant::now();
     if deaths > 0 {
         shared.count_deaths(deaths);
         table.recount(me);
+        echoes.begin(now);
+    } else if echoes.is_due(now) {
+        shared.count_deaths(1);
     }
     if limit == Some(Duration::ZERO) {
         return true;
     }
-    let until = limit.and_then(|limit| sys::monotonic(Instant::now() + limit));
+    let limit = [limit, echoes.left(now)].into_iter().flatten().min();
+    let until = limit.and_then(|limit| sys::monotonic(now + limit));
     let words = words.get(..count).unwrap_or_default();
     match sys::wait_any::<WORDS>(words, until) {
         Ok(Slept::Woken(_) | Slept::Changed | Slept::Interrupted | Slept::TimedOut) => {}
@@ -346,6 +392,27 @@ fn watch_once(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_death_is_told_again_a_few_times() {
+        let mut echoes = Echoes::default();
+        let start = Instant::now();
+        assert!(!echoes.is_due(start) && echoes.left(start).is_none());
+        echoes.begin(start);
+        assert!(!echoes.is_due(start));
+        let mut now = start;
+        for after in ECHOES {
+            assert_eq!(echoes.left(now), Some(after));
+            now += after;
+            assert!(echoes.is_due(now));
+            assert!(!echoes.is_due(now));
+        }
+        assert!(echoes.left(now).is_none());
+        // A death within begins anew.
+        echoes.begin(now);
+        echoes.begin(now + ECHOES[0] / 2);
+        assert!(!echoes.is_due(now + ECHOES[0]));
+    }
 
     #[test]
     fn a_death_is_seen_however_much_was_missed() {
