@@ -1,18 +1,5 @@
 //! Named objects in shared memory: who has which name, who holds it, and when its memory is free.
 //!
-//! ```text
-//!    0  lock       16 bytes
-//!   16  serial     u64      the last number that was given to an object
-//!   24  detached   u64      how many objects are detached and not freed yet   (derived)
-//!   32  changes    u32      the event count of those who wait for names
-//!   64  segments   16 u64   blocks of entries: 64, 128, 256, ...
-//!  192  holders    512 u64  for each row of the roster the member that may have pins
-//!
-//! entry: { serial u64, hash u64, state u64, block u64 }
-//! block: { serial u64, kind u32, detached u32, body u64, fingerprint u64, name u64, type u64, spare u32, 12 free }
-//!        { pins 8 u64 }, the body at the next multiple of 64, then the names
-//! ```
-//!
 //! An object is named by { index of its entry, serial }. No two objects ever have the same serial, so who
 //! holds an old name never meets another object under it.
 //!
@@ -34,7 +21,15 @@
 //! All words but those of a block are used under the lock only. `detached` in a block is also read by those who
 //! hold the object: release when it is set, acquire when it is read (A9).
 
+mod layout;
+
 use std::time::Instant;
+
+use layout::{
+    BODY, CHANGES, DETACHED, DETACHED_COUNT, ENTRY_BYTES, Entry, FINGERPRINT, HEADER_BYTES, HOLDERS,
+    IS_DETACHED, KIND, MOST_SEGMENTS, NAME, NAMED, PINS, PIN_WORDS, ROWS, SEGMENTS, SERIAL, SPARE,
+    TYPE_NAME, hash_of, segment, zero,
+};
 
 use super::arena::Arena;
 use super::event_count::EventCount;
@@ -42,34 +37,6 @@ use super::lock::{Guard, Lock};
 use super::words::{Attempt, Ground, Offset};
 use crate::error::{Error, Reason};
 use crate::sync::modelled::Ordering;
-
-const SERIAL: u64 = 16;
-const DETACHED_COUNT: u64 = 24;
-const CHANGES: u64 = 32;
-const SEGMENTS: u64 = 64;
-const MOST_SEGMENTS: u64 = 16;
-const HOLDERS: u64 = 192;
-/// A model has few words.
-const ROWS: u64 = if cfg!(loom) { 4 } else { 512 };
-
-const ENTRY_BYTES: u64 = 32;
-const FIRST_SEGMENT: u64 = if cfg!(loom) { 2 } else { 64 };
-
-/// The state of an entry: it has a name.
-const NAMED: u64 = 0;
-const DETACHED: u64 = 1;
-
-/// In a block.
-const KIND: u64 = 8;
-const IS_DETACHED: u64 = 12;
-const BODY: u64 = 16;
-const FINGERPRINT: u64 = 24;
-const NAME: u64 = 32;
-const TYPE_NAME: u64 = 40;
-const SPARE: u64 = 48;
-const PINS: u64 = 64;
-const PIN_WORDS: u64 = 8;
-const HEADER_BYTES: u64 = 128;
 
 /// The longest name of an object, and of a type as far as it is kept.
 pub const MOST_NAME: usize = 4096;
@@ -250,36 +217,6 @@ impl<'g, G: Ground> Directory<'g, G> {
         self.ground.u64(at)?.store(value, Ordering::Relaxed);
         Ok(())
     }
-}
-
-/// Where an entry lies.
-#[derive(Clone, Copy)]
-struct Entry {
-    index: u64,
-    at: Offset,
-}
-
-impl Entry {
-    fn serial(self) -> Offset {
-        self.at
-    }
-
-    fn hash(self) -> Offset {
-        self.at + 8
-    }
-
-    fn state(self) -> Offset {
-        self.at + 16
-    }
-
-    fn block(self) -> Offset {
-        self.at + 24
-    }
-}
-
-/// The first entry of a segment, and how many it has.
-fn segment(number: u64) -> (u64, u64) {
-    (FIRST_SEGMENT * ((1 << number) - 1), FIRST_SEGMENT << number)
 }
 
 impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
@@ -705,16 +642,4 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         self.directory.changes()?.notify_all();
         Ok(())
     }
-}
-
-/// A name as a number that is not 0; the same in every process of a build.
-fn hash_of(name: &str) -> u64 {
-    super::checksum::checksum(0, name.as_bytes()).max(1)
-}
-
-fn zero<G: Ground>(ground: &G, at: Offset, bytes: u64) -> Result<(), Error> {
-    for step in 0..bytes.div_ceil(8) {
-        ground.u64(at + step * 8)?.store(0, Ordering::Relaxed);
-    }
-    Ok(())
 }
