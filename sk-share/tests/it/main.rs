@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 mod arena;
+mod directory;
 mod flip;
 mod lock;
 mod region;

@@ -3,14 +3,14 @@
 //! ```text
 //!    0  lock       16 bytes
 //!   16  serial     u64      the last number that was given to an object
-//!   24  detached   u64      how many objects are detached and not freed yet   (derived)
+//!   24  to_free    u64      how many are detached or half made, and not freed yet   (derived)
 //!   32  changes    u32      the event count of those who wait for names
 //!   64  segments   16 u64   blocks of entries: 64, 128, 256, ...
 //!  192  holders    512 u64  for each row of the roster the member that may have pins
 //!
 //! entry: { serial u64, hash u64, state u64, block u64 }
 //! block: { serial u64, kind u32, detached u32, body u64, fingerprint u64, name u64, type u64, spare u32, 12 free }
-//!        { pins 8 u64 }, the body at the next multiple of 64, then the names
+//!        { pins 8 u64 }, the body at 128, then the names
 //! ```
 
 use super::super::checksum;
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::sync::modelled::Ordering;
 
 pub(super) const SERIAL: u64 = 16;
-pub(super) const DETACHED_COUNT: u64 = 24;
+pub(super) const TO_FREE: u64 = 24;
 pub(super) const CHANGES: u64 = 32;
 pub(super) const SEGMENTS: u64 = 64;
 pub(super) const MOST_SEGMENTS: u64 = 16;
