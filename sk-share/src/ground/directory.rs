@@ -28,9 +28,9 @@ mod layout;
 use std::time::Instant;
 
 use layout::{
-    BODY, CHANGES, DETACHED, ENTRY_BYTES, Entry, FINGERPRINT, HEADER_BYTES, HOLDERS,
-    IS_DETACHED, KIND, MOST_SEGMENTS, NAME, NAMED, PINS, PIN_WORDS, ROWS, SEGMENTS, SERIAL, SPARE,
-    TO_FREE, TYPE_NAME, hash_of, segment, zero,
+    BODY, CHANGES, DETACHED, ENTRY_BYTES, Entry, FINGERPRINT, HEADER_BYTES, HOLDERS, IS_DETACHED,
+    KIND, MOST_SEGMENTS, NAME, NAMED, PIN_WORDS, PINS, ROWS, SEGMENTS, SERIAL, SPARE, TO_FREE,
+    TYPE_NAME, hash_of, segment, zero,
 };
 
 use super::arena::Arena;
@@ -355,7 +355,8 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
             for entry in self.entries()? {
                 let block = self.word(entry.block())?;
                 if block != 0 {
-                    let pins = self.directory.ground.u64(block.wrapping_add(PINS + row / 64 * 8))?;
+                    let pins =
+                        self.directory.ground.u64(block.wrapping_add(PINS + row / 64 * 8))?;
                     pins.fetch_and(!(1 << (row % 64)), Ordering::Relaxed);
                 }
             }

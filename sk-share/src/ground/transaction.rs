@@ -102,7 +102,8 @@ impl<'g, G: Ground> Transactions<'g, G> {
             return Err(Error::damaged_at("the count of values of a transaction", at, count));
         }
         let entries = (0..count).map(|index| self.record + LIST + index * 16);
-        let list = entries.map(|at| Ok((word(at)?, word(at + 8)?))).collect::<Result<Vec<_>, Error>>()?;
+        let list =
+            entries.map(|at| Ok((word(at)?, word(at + 8)?))).collect::<Result<Vec<_>, Error>>()?;
         let check = word(self.record + CHECK)?;
         if check != sum(number, list.iter().copied()) {
             let at = self.record + CHECK;

@@ -9,8 +9,8 @@ use std::thread;
 use proptest::prelude::*;
 use sk_share::Error;
 use sk_share::ground::{
-    AgentRef, Arena, Attempt, Directory, Found, Ground, Lock, MOST_NAME, Objects, Offset, Open, Spec,
-    wait_for,
+    AgentRef, Arena, Attempt, Directory, Found, Ground, Lock, MOST_NAME, Objects, Offset, Open,
+    Spec, wait_for,
 };
 
 use super::support::{Agent, Death, Fate, Memory, late, soon};
@@ -227,9 +227,8 @@ fn a_name_is_made_found_removed_and_made_again() {
     assert_eq!(one.find("a"), None);
     assert_eq!(one.reap(), 1);
     // Its number still finds it, as somebody holds it.
-    let by_serial = |view: View<'_>, serial| {
-        view.with(|open| open.find_serial(first.index, serial).unwrap())
-    };
+    let by_serial =
+        |view: View<'_>, serial| view.with(|open| open.find_serial(first.index, serial).unwrap());
     assert_eq!(by_serial(two, first.serial), Some(first));
     assert_eq!(by_serial(two, first.serial + 1), None);
     assert_eq!(by_serial(two, 0), None);
@@ -308,7 +307,8 @@ fn more_names_than_one_segment_has_come_and_go() {
     let view = view(&agent);
     view.attach();
     for round in 0..3 {
-        let all: Vec<_> = (0..100).map(|number| view.create(&format!("{round} {number}"))).collect();
+        let all: Vec<_> =
+            (0..100).map(|number| view.create(&format!("{round} {number}"))).collect();
         let indices: BTreeSet<_> = all.iter().map(|found| found.index).collect();
         assert_eq!(indices, (0..100).collect());
         assert_eq!(view.check(), 100);

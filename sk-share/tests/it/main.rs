@@ -9,4 +9,5 @@ mod region;
 mod roster;
 #[path = "../support/mod.rs"]
 mod support;
+mod transaction;
 mod wait;
