@@ -319,13 +319,16 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
     }
 
     fn text(&self, block: Offset, which: u64) -> Result<String, Error> {
-        let at = self.word(block.wrapping_add(which))?;
-        let (at, length) = (block.wrapping_add(at >> 32), at & u64::from(u32::MAX));
-        let damaged = || Error::damaged_at("a name", at, length);
-        let length = usize::try_from(length).ok().filter(|length| *length <= MOST_NAME);
-        let mut bytes = vec![0; length.ok_or_else(damaged)?];
-        self.directory.ground.copy_out(at, &mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| damaged())
+        let bytes = self.directory.arena.bytes_of(block)?;
+        let word = self.word(block.wrapping_add(which))?;
+        let (begin, length) = (word >> 32, word & u64::from(u32::MAX));
+        let damaged = || Error::damaged_at("a name", block.wrapping_add(which), word);
+        let is_within = begin >= HEADER_BYTES && begin + length <= bytes;
+        let length =
+            usize::try_from(length).ok().filter(|length| *length <= MOST_NAME && is_within);
+        let mut text = vec![0; length.ok_or_else(damaged)?];
+        self.directory.ground.copy_out(block.wrapping_add(begin), &mut text)?;
+        String::from_utf8(text).map_err(|_| damaged())
     }
 
     fn name_of(&self, entry: Entry) -> Result<String, Error> {
@@ -355,6 +358,7 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
             for entry in self.entries()? {
                 let block = self.word(entry.block())?;
                 if block != 0 {
+                    self.body(block)?;
                     let pins =
                         self.directory.ground.u64(block.wrapping_add(PINS + row / 64 * 8))?;
                     pins.fetch_and(!(1 << (row % 64)), Ordering::Relaxed);
@@ -645,6 +649,7 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         if block == 0 || self.word(entry.serial())? == 0 {
             return Ok(false);
         }
+        self.body(block)?;
         for number in 0..PIN_WORDS.min(ROWS.div_ceil(64)) {
             // Acquire: (A10).
             let at = block.wrapping_add(PINS + number * 8);

@@ -98,12 +98,21 @@ pub(crate) struct Memory {
 impl Memory {
     /// `length` bytes that may grow to `limit`, with so many places for agents.
     pub(crate) fn new(length: u64, limit: u64, agents: usize) -> Arc<Memory> {
+        let singles = if cfg!(loom) { 128 } else { usize::try_from(limit / 4).unwrap() };
+        Memory::with_singles(length, limit, agents, singles)
+    }
+
+    /// The same where only so many `u32` from the beginning are used, as a model has few words.
+    pub(crate) fn with_singles(
+        length: u64,
+        limit: u64,
+        agents: usize,
+        singles: usize,
+    ) -> Arc<Memory> {
         let words = usize::try_from(limit / 8).unwrap();
         Arc::new(Memory {
             doubles: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            singles: (0..if cfg!(loom) { 128 } else { words * 2 })
-                .map(|_| AtomicU32::new(0))
-                .collect(),
+            singles: (0..singles).map(|_| AtomicU32::new(0)).collect(),
             uses: (0..words).map(|_| PlainU8::new(0)).collect(),
             reused_from: PlainU64::new(u64::MAX),
             length: PlainU64::new(length),
