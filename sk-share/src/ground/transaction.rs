@@ -1,7 +1,7 @@
 //! Several values changed in one step: all of them or none, whoever dies when.
 //!
 //! ```text
-//! attention  u64   { transactions, counted 56 | flags of others 7 | IN_PROGRESS 1 }
+//! attention  u64   { transactions, counted 56 | flags of others 7 | `IN_PROGRESS` 1 }
 //! record:  0  lock   16 bytes, held by one transaction at a time
 //!         16  count  u64
 //!         24  check  u64   of the number of the transaction and the list
@@ -9,24 +9,24 @@
 //! ```
 //!
 //! A transaction takes the lock, then the locks of its values by their place, stages the new bytes of each
-//! beside the old ones ([`Writer::stage`]), writes down which versions they will be, and sets IN_PROGRESS:
-//! **this is the commit**. Then it publishes each, clears IN_PROGRESS and gives back the locks. What is written
-//! down changes only while IN_PROGRESS is not set.
+//! beside the old ones ([`Writer::stage`]), writes down which versions they will be, and sets `IN_PROGRESS`:
+//! **this is the commit**. Then it publishes each, clears `IN_PROGRESS` and gives back the locks. What is written
+//! down changes only while `IN_PROGRESS` is not set.
 //!
-//! A reader that finds IN_PROGRESS looks into the record whether its value is in it, and reads what is staged.
+//! A reader that finds `IN_PROGRESS` looks into the record whether its value is in it, and reads what is staged.
 //! So all readers see all of it from one moment on, also when the writer stops or dies between two values.
 //!
 //! | dies | what is left | who goes on |
 //! |---|---|---|
-//! | before IN_PROGRESS | staged bytes that nobody looks at | the next writer of each value stages anew |
-//! | after it | versions behind the record | who takes over the lock of a value rolls it forward; the next transaction, or a reader that meets it, rolls all forward and clears IN_PROGRESS |
+//! | before `IN_PROGRESS` | staged bytes that nobody looks at | the next writer of each value stages anew |
+//! | after it | versions behind the record | who takes over the lock of a value rolls it forward; the next transaction, or a reader that meets it, rolls all forward and clears `IN_PROGRESS` |
 //!
 //! Rolling forward is a compare-and-swap of the version, so that any number of processes may do it.
 //!
 //! **A value outlives the record that names it.** Rolled forward later, it would be a word of whatever lies there
 //! then: so [`let_go`](Transactions::let_go) comes before its memory is given back.
 //!
-//! (A11) who sees IN_PROGRESS sees the record and what is staged: release when it is set, acquire when it is read.
+//! (A11) who sees `IN_PROGRESS` sees the record and what is staged: release when it is set, acquire when it is read.
 //! Who sees it cleared sees all versions: release when it is cleared. (A13) who read a word of the record of the next
 //! transaction sees that this one is not in progress any more: a release fence before the record is written, an
 //! acquire fence before the second look at the word of attention.

@@ -179,13 +179,13 @@ fn flags_of_others_stay_and_are_no_other_transaction() {
     let attention = agent.u64(ATTENTION).unwrap();
     attention.fetch_or(2, Ordering::SeqCst);
     transact(&agent, &[0, 1], &[1; 9]);
-    assert_eq!(attention.load(Ordering::SeqCst), FLAGS + 1 | 2);
+    assert_eq!(attention.load(Ordering::SeqCst), (FLAGS + 1) | 2);
     let dying = Agent::new(&memory, 1, Fate::AtPoint("transaction.committed", 0));
     assert!(dying.run(|agent| transact(agent, &[0, 1], &[2; 9])).is_none());
     attention.fetch_or(4, Ordering::SeqCst);
     assert_eq!(peek(&agent, 1), (2, vec![2; 9]));
     transactions(&agent).help().unwrap();
-    assert_eq!(attention.load(Ordering::SeqCst), 2 * (FLAGS + 1) | 6);
+    assert_eq!(attention.load(Ordering::SeqCst), (2 * (FLAGS + 1)) | 6);
 }
 
 #[test]
@@ -385,6 +385,26 @@ fn what_the_next_one_writes_down_is_not_believed() {
     assert_eq!(read(&reader, 2), (0, vec![]));
 }
 
+/// Who watches a value is told of the step when somebody finishes it.
+#[test]
+fn whoever_watches_is_told_by_who_finishes_it() {
+    let memory = memory();
+    let dying = Agent::new(&memory, 0, Fate::AtPoint("transaction.committed", 0));
+    assert!(dying.run(|agent| transact(agent, &[0, 1], &[3; 20])).is_none());
+    let watcher = Agent::new(&memory, 1, Fate::Lives);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while memory.asleep() == 0 {
+                thread::yield_now();
+            }
+            let helper = Agent::new(&memory, 2, Fate::Lives);
+            transactions(&helper).help().unwrap();
+        });
+        let flip = Flip::at(&watcher, place(1)).unwrap();
+        assert_eq!(flip.changed(0, late()).unwrap(), 1);
+    });
+}
+
 /// A value whose memory is given back is in nobody's record.
 #[test]
 fn a_value_that_goes_is_let_go() {
@@ -431,7 +451,7 @@ fn a_record_that_nobody_wrote_is_an_error() {
         }
     }
     // A count of transactions that is another one, and IN_PROGRESS out of nothing.
-    for damage in [IN_PROGRESS, FLAGS + 1 | IN_PROGRESS] {
+    for damage in [IN_PROGRESS, (FLAGS + 1) | IN_PROGRESS] {
         let memory = memory();
         let agent = Agent::new(&memory, 1, Fate::Lives);
         transact(&agent, &[0, 1], &[3; 20]);
@@ -566,7 +586,7 @@ proptest! {
         let memory = memory();
         let mut agents = [0, 1, 2].map(|index| Agent::new(&memory, index, Fate::Lives));
         let watcher = Agent::new(&memory, 14, Fate::Lives);
-        let mut table = [const { (0, Vec::new()) }; VALUES as usize];
+        let mut table = [const { (0, Vec::new()) }; 4];
         for (number, (who, values, alone, length, dies)) in steps.into_iter().enumerate() {
             let values: Vec<u64> = values.into_iter().take(if alone { 1 } else { 9 }).collect();
             let bytes = vec![u8::try_from(number).unwrap(); length];

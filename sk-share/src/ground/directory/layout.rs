@@ -78,7 +78,7 @@ pub(super) fn segment(number: u64) -> (u64, u64) {
 
 /// A name as a number that is not 0; the same in every process of a build.
 pub(super) fn hash_of(name: &str) -> u64 {
-    checksum::checksum(0, name.as_bytes()).max(1)
+    checksum(0, name.as_bytes()).max(1)
 }
 
 pub(super) fn zero<G: Ground>(ground: &G, at: Offset, bytes: u64) -> Result<(), Error> {
