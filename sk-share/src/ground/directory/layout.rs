@@ -13,7 +13,7 @@
 //!        { pins 8 u64 }, the body at 128, then the names
 //! ```
 
-use super::super::checksum;
+use super::super::checksum::checksum;
 use super::super::words::{Ground, Offset};
 use crate::error::Error;
 use crate::sync::modelled::Ordering;
