@@ -6,7 +6,7 @@ use crate::bench;
 use crate::features;
 use crate::flags::Ci;
 use crate::gate::{
-    Gate, alone::alone, examples::examples, fuzz::fuzz, model::model, package::package,
+    Gate, alone::alone, examples::examples, fuzz::fuzz, model::models, package::package,
     portable::portable, sanitizers::sanitizers, test_targets, whole,
 };
 use crate::leftovers::{self, Snapshot};
@@ -47,7 +47,7 @@ fn member_gates<'w>(
     gates.extend(test_targets::gates(workspace, member));
     gates.extend(examples(workspace, member));
     gates.extend(portable(workspace, member));
-    gates.extend(model(workspace, member));
+    gates.extend(models(workspace, member));
     gates.extend(sanitizers(workspace, member));
     gates.extend(fuzz(workspace, member));
     gates.extend(bench::budgets(workspace, member));

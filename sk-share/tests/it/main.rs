@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 mod arena;
+mod directory;
 mod flip;
 mod list;
 mod lock;
@@ -14,4 +15,5 @@ mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod transaction;
 mod wait;

@@ -306,7 +306,7 @@ fn an_agent_that_calls_exec_is_dead() -> Tried<()> {
 
 /// Waits until this agent is dead, woken by its end or that of its process, and not by the clock.
 fn until_agent_dead(program: &Program, owner: Agent) -> Tried<()> {
-    let deadline = Some(Instant::now() + program::WATCHDOG);
+    let deadline = Some(Instant::now() + WATCHDOG);
     loop {
         let deaths = program.roster.deaths();
         if program.roster.is_dead(owner)? {

@@ -2,6 +2,7 @@
 //! crate, which nothing else here would build: its own target directory, because the cfg changes what is
 //! compiled. A test that cannot run there is a skip as any other.
 
+use super::model::is_model;
 use super::test_targets::{Run, has_unit_tests, unit_words};
 use super::{BUILD_LIMIT, Gate, Verdict, counted, pass};
 use crate::command::Line;
@@ -19,7 +20,7 @@ pub(crate) fn portable<'w>(workspace: &'w Workspace, member: &'w Member) -> Opti
         let line = line.clone().words(unit_words(member));
         runs.push(Run::unit(workspace, member).with_line(line));
     }
-    for target in member.targets_of(TargetKind::Test).filter(|target| target.name != "model") {
+    for target in member.targets_of(TargetKind::Test).filter(|target| !is_model(&target.name)) {
         let line = line.clone().words(["--test", &target.name]);
         runs.push(Run::of(workspace, member, target).with_line(line));
     }
