@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering;
 use sk_share::Error;
 use sk_share::ground::{
     AgentRef, Arena, Directory, Found, Ground, Lock, MOST_NAME, Objects, Offset, Open, Spec,
-    wait_for,
 };
 
 use super::support::{Agent, Death, Fate, Memory, soon};
