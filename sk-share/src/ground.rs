@@ -8,9 +8,10 @@
 //! which agents die at a chosen step. [`Lock`] is held by one agent at a time and taken over when
 //! that one dies. [`Arena`] gives out blocks and keeps books of them. [`Flip`] is a value that
 //! changes as a whole or not at all. [`List`] grows at its end and is read without waiting. [`Queue`]
-//! hands elements over, each to one. Sections 5 to 10 of the [protocol](crate::memory::protocol).
+//! hands elements over, each to one. Sections 5 to 14 of the [protocol](crate::memory::protocol).
 //!
-//! No region is a [`Ground`] yet: these parts are shown over models, and wait for values to use them.
+//! [`Commons`](crate::memory::Commons) is a region as ground; in the tests the words lie in vectors, and agents die at each
+//! step.
 
 mod arena;
 mod checksum;

@@ -45,6 +45,9 @@ pub(crate) const BODY_BYTES: u64 = PENDING + 8;
 /// Before the bytes of a pending value: their length and their checksum.
 const PENDING_HEADER: u64 = 16;
 
+/// How long one waits for the books of the arena to free a value.
+const REAP_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How often a reader looks again whose transaction ended as it looked, before it takes the lock.
 const TRIES: u32 = 8;
 
@@ -103,18 +106,14 @@ pub(crate) fn destroy(
     arena: &Arena<'_, Commons>,
     body: Offset,
 ) -> Result<(), Error> {
+    space.transactions()?.let_go(body)?;
+    // Whoever has stopped at the books of the arena must not keep all names waiting: then it is freed the next time.
+    let deadline = Instant::now().checked_add(REAP_PATIENCE);
     let commons = &space.commons;
-    let transactions = space.transactions()?;
-    if transactions.attention()? & IN_PROGRESS != 0 {
-        transactions.help()?;
-        if transactions.version_of(body)?.is_some() {
-            return Err(Error::busy("a value that changes together with others", body));
-        }
-    }
     for word in Flip::at(commons, body)?.block_words() {
-        arena.release(word, None)?;
+        arena.release(word, deadline)?;
     }
-    arena.release(body + PENDING, None)
+    arena.release(body + PENDING, deadline)
 }
 
 /// Whether a change waits for the start of the share.
@@ -375,8 +374,8 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         let writer = flip.lock(deadline)?;
         // After the lock: whoever stops the share takes each lock once after it has said so.
         let flags = space.flags()?;
-        if writer.was_abandoned()
-            && flags & IN_PROGRESS != 0
+        // Who has the lock of a value in a transaction that is in progress has taken it from its dead writer.
+        if flags & IN_PROGRESS != 0
             && let Some(version) = space.transactions()?.version_of(body)?
         {
             flip.roll_forward(version)?;
@@ -406,6 +405,11 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
             return Err(Error::stopped("a change of several values in one step"));
         }
         self.writer.stage(bytes)
+    }
+
+    /// What readers see, whatever waits.
+    pub(crate) fn read_visible(&self, buffer: &mut Vec<u8>) -> Result<u64, Error> {
+        self.writer.read(buffer)
     }
 
     pub(crate) fn into_writer(self) -> Writer<'f, 'g, Commons> {
@@ -521,12 +525,13 @@ impl Reading<'_> {
                 // It counts already, or is not in this transaction.
                 Some(version) if flip.version() == version.wrapping_sub(1) => {
                     if flip.read_staged(version, buffer)? {
-                        transactions.help()?;
+                        // Who cannot help can read all the same.
+                        let _ = transactions.help();
                         return Ok(version);
                     }
                 }
                 _ => {
-                    transactions.help()?;
+                    let _ = transactions.help();
                     return flip.read(buffer, deadline);
                 }
             }

@@ -278,6 +278,16 @@ impl Roster {
         sleeper::rest(self.shared(), region, sleep, waker)
     }
 
+    /// Whether the member is dead and none of its threads that were agents lives: the life thread of a process may end some
+    /// microseconds before others do.
+    ///
+    /// # Errors
+    /// As for [`is_member_dead`](Self::is_member_dead).
+    pub(crate) fn is_member_gone(&self, member: Member) -> Result<bool, Error> {
+        let is_dead = self.is_member_dead(member)?;
+        Ok(is_dead && !backend::slot::has_living_agent(self.shared(), member))
+    }
+
     /// Whether an agent of the same process as this one, which is dead, still lives. False when the slot
     /// was used again since: that takes longer than a process takes to end.
     pub(crate) fn has_living_sibling(&self, of: Agent) -> bool {

@@ -53,7 +53,7 @@ impl Objects<Commons> for Space {
     fn is_gone(&self, member: u64) -> bool {
         // Bits that no member can have are nobody's.
         Member::from_bits(member)
-            .is_none_or(|member| self.commons.roster().is_member_dead(member).unwrap_or(false))
+            .is_none_or(|member| self.commons.roster().is_member_gone(member).unwrap_or(false))
     }
 }
 
@@ -176,9 +176,9 @@ pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
     let count = |count: u32| count.to_le_bytes().to_vec();
     match found.kind {
         VALUE => {
+            // With its lock, so that half of a step over several values is not taken for all of it.
             let mut bytes = Vec::new();
-            let arena = space.arena()?;
-            Flip::at(commons, body)?.in_arena(&arena).read(&mut bytes, None)?;
+            writing(space, found, None, |writing| writing.read_visible(&mut bytes))?;
             Ok(bytes)
         }
         NUMBER => Ok(commons.u64(body)?.load(Ordering::SeqCst).to_le_bytes().to_vec()),
@@ -211,7 +211,12 @@ pub(crate) fn restore(
     let body_bytes = body_bytes(kind, count, bytes)?;
     let spec = Spec { kind, fingerprint, type_name, bytes: body_bytes };
     let make = |found: &Found| make(space, found, count, bytes);
-    space.with_names(None, |names| names.create(name, &spec, make).map(|_| ()))
+    space.with_names(None, |names| {
+        if names.find(name)?.is_some() {
+            return Err(Error::new(Reason::NameTaken { name: name.to_owned() }));
+        }
+        names.create(name, &spec, make).map(|_| ())
+    })
 }
 
 /// How large the body of an object is.

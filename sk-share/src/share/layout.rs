@@ -1,4 +1,4 @@
-//! What lies where in the region of a share. Section 9 of PROTOCOL.md.
+//! What lies where in the region of a share. Section 15 of PROTOCOL.md.
 
 use crate::ground::{Arena, Directory, Gate, Offset, Transactions};
 use crate::memory::{Commons, Region};

@@ -328,19 +328,21 @@ impl Drop for Object {
         if space.commons.region().check_incarnation().is_err() {
             return;
         }
-        {
+        let is_to_reap = {
             let mut objects = lock(&space.objects);
             // Another handle was made since the last one was dropped: the pin is its own.
             if objects.get(&self.found.serial).is_some_and(|object| object.strong_count() > 0) {
                 return;
             }
             objects.remove(&self.found.serial);
-            // An error means damage, and then there is nothing to be given back.
-            let _ = space.with_directory(|directory| directory.unpin(&self.found));
-        }
-        if Directory::is_detached(&space.commons, &self.found).unwrap_or(false) {
-            // If somebody has the names just now, it is freed by whoever is next.
-            let _ = space.with_names(Some(Instant::now()), |names| names.reap().map(|_| ()));
+            // An error means damage, and then there is nothing to be given back. From here on its words may be
+            // another's.
+            space.with_directory(|directory| directory.unpin(&self.found)).unwrap_or(false)
+        };
+        if is_to_reap {
+            // If somebody has the names for longer, it is freed by whoever is next.
+            let soon = Instant::now().checked_add(Duration::from_millis(5));
+            let _ = space.with_names(soon, |names| names.reap().map(|_| ()));
         }
     }
 }

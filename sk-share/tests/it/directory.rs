@@ -2,20 +2,19 @@
 
 mod damage;
 mod table;
+mod waiting;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 
 use sk_share::Error;
 use sk_share::ground::{
-    AgentRef, Arena, Attempt, Directory, Found, Ground, Lock, MOST_NAME, Objects, Offset, Open,
-    Spec, wait_for,
+    AgentRef, Arena, Directory, Found, Ground, Lock, MOST_NAME, Objects, Offset, Open, Spec,
 };
 
-use super::support::{Agent, Death, Fate, Memory, late, soon};
+use super::support::{Agent, Death, Fate, Memory, soon};
 
 const SERIAL: u64 = 16;
 const TO_FREE: u64 = 24;
@@ -252,6 +251,23 @@ fn a_name_is_made_found_removed_and_made_again() {
 }
 
 #[test]
+fn who_finds_it_by_its_number_holds_it() {
+    let memory = memory();
+    let agents = [0, 1].map(|index| Agent::new(&memory, index, Fate::Lives));
+    let [one, two] = agents.each_ref().map(view);
+    one.attach();
+    two.attach();
+    let found = one.create("a");
+    assert_eq!(load(one.agent, TO_FREE), 0);
+    two.with(|open| open.find_serial(found.index, found.serial).unwrap().unwrap());
+    one.remove("a");
+    one.unpin(&found);
+    assert_eq!(one.reap(), 1);
+    two.unpin(&found);
+    assert_eq!(one.reap(), 0);
+}
+
+#[test]
 fn what_has_another_type_is_told_and_not_held() {
     let memory = memory();
     let agents = [0, 1].map(|index| Agent::new(&memory, index, Fate::Lives));
@@ -416,53 +432,6 @@ fn pins_are_those_of_members_who_live() {
     assert_eq!(view(&next).check(), 0);
     let arena = Arena::open(&two, ARENA).unwrap();
     assert!(Directory::at(&two, &arena, DIRECTORY, 512).is_err_and(|error| error.is_damaged()));
-}
-
-#[test]
-fn whoever_waits_for_a_name_is_told() {
-    for point in [None, Some("directory.created"), Some("count.noticed")] {
-        let memory = memory();
-        let waiter = Agent::new(&memory, 0, Fate::Lives);
-        view(&waiter).attach();
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while memory.asleep() == 0 {
-                    thread::yield_now();
-                }
-                let fate = point.map_or(Fate::Lives, |point| Fate::AtPoint(point, 0));
-                let maker = Agent::new(&memory, 1, fate);
-                maker.run(|maker| view(maker).create("a"));
-            });
-            let found = wait_for(&waiter, "the name was there", late(), || {
-                let arena = Arena::open(&waiter, ARENA)?;
-                let directory = Directory::at(&waiter, &arena, DIRECTORY, 0)?;
-                // A maker that has not finished has the lock for a while.
-                let look = || view(&waiter).try_with(|open, _| open.find("a"));
-                let attempt = directory.look_for(|| look().or_else(patient(look))?)?;
-                Ok(match attempt {
-                    Attempt::Done(found) => Attempt::Done(found),
-                    Attempt::Sleep(sleep) => Attempt::Sleep(sleep),
-                })
-            });
-            assert_eq!(found.unwrap().serial, 1);
-        });
-    }
-}
-
-type Looked = Result<Result<Option<Found>, Error>, Error>;
-
-/// Once more, as a maker may have the lock for longer than `soon` on a busy machine.
-fn patient(look: impl Fn() -> Looked) -> impl FnOnce(Error) -> Looked {
-    move |mut error| {
-        for _ in 0..500 {
-            assert!(error.is_timeout(), "{error}");
-            match look() {
-                Ok(found) => return Ok(found),
-                Err(next) => error = next,
-            }
-        }
-        Err(error)
-    }
 }
 
 /// Where all deaths begin. `a` is held by 1, who lives, and by one who died; `b` by nobody; `c` is removed and held

@@ -45,13 +45,20 @@ fn is_there(table: &Table<'_>, word: u32) -> bool {
 
 /// Whether another thread of the process of a dead agent lives, as far as its slot still tells.
 pub(in crate::memory::roster) fn has_living_sibling(shared: &Shared, of: Agent) -> bool {
-    let (Ok(table), Ok(slot)) = (shared.table(), Slot::of(&shared.region, of)) else {
-        return false;
-    };
+    let Ok(slot) = Slot::of(&shared.region, of) else { return false };
     if slot.generation().load(Ordering::Acquire) != of.generation() {
         return false;
     }
-    let member = slot.row_and_generation();
+    has_living(shared, slot.row_and_generation())
+}
+
+/// Whether a thread of this member lives that is an agent.
+pub(in crate::memory::roster) fn has_living_agent(shared: &Shared, of: Member) -> bool {
+    has_living(shared, (of.row(), of.generation() & GENERATION))
+}
+
+fn has_living(shared: &Shared, member: (usize, u32)) -> bool {
+    let Ok(table) = shared.table() else { return false };
     (0..MOST).filter_map(|number| Slot::at(&shared.region, number).ok()).any(|other| {
         let word = other.word().load(Ordering::Acquire);
         word & NOT_YET == 0 && is_there(&table, word) && other.row_and_generation() == member

@@ -29,7 +29,16 @@ pub(in crate::memory::roster) fn has_living_sibling(shared: &Shared, of: Agent) 
     if slot.generation().load(Ordering::Acquire) != of.generation() {
         return false;
     }
-    let member = slot.row_and_generation();
+    has_living(shared, slot.row_and_generation())
+}
+
+/// Whether a thread of this member lives that is an agent.
+pub(in crate::memory::roster) fn has_living_agent(shared: &Shared, of: Member) -> bool {
+    has_living(shared, (of.row(), of.generation() & agent::GENERATION))
+}
+
+fn has_living(shared: &Shared, member: (usize, u32)) -> bool {
+    let region = &shared.region;
     (0..MOST).filter_map(|number| Slot::at(region, number).ok()).any(|other| {
         is_living(other.word().load(Ordering::Acquire))
             && !other.has_successor()
