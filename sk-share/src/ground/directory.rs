@@ -403,16 +403,14 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         self.directory.set(at, member)
     }
 
-    /// The object of this name, of whatever type, pinned.
+    /// The object of this name, of whatever type; not pinned, so to be used only while this is open.
     ///
     /// # Errors
     ///
     /// Damaged.
-    pub fn find(&self, name: &str) -> Result<Option<Found>, Error> {
+    pub fn look(&self, name: &str) -> Result<Option<Found>, Error> {
         let Some(entry) = self.find_entry(name)? else { return Ok(None) };
-        let found = self.found(entry)?;
-        self.pin(&found)?;
-        Ok(Some(found))
+        self.found(entry).map(Some)
     }
 
     /// The object of this name, pinned.
@@ -421,8 +419,9 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
     ///
     /// It is of another kind or type; damaged.
     pub fn find_as(&self, name: &str, spec: &Spec<'_>) -> Result<Option<Found>, Error> {
-        let Some(found) = self.find(name)? else { return Ok(None) };
+        let Some(found) = self.look(name)? else { return Ok(None) };
         if (found.kind, found.fingerprint) == (spec.kind, spec.fingerprint) {
+            self.pin(&found)?;
             return Ok(Some(found));
         }
         Err(Error::new(Reason::OtherType {

@@ -538,6 +538,10 @@ fn allocate(file: BorrowedFd<'_>, from: u64, to: u64, asked: u64) -> Result<(), 
 }
 
 fn map(file: &OwnedFd, bytes: u64) -> Result<Mapping, Error> {
+    let (what, limit) = ("what an address can be", isize::MAX as u64);
+    if bytes > limit {
+        return Err(Error::new(Reason::Limit { asked: bytes, what, limit }));
+    }
     let reason = "cannot reserve so many bytes of address space (RLIMIT_AS?)";
     let length = usize::try_from(bytes).unwrap_or(usize::MAX);
     Mapping::shared(file.as_fd(), length).map_err(|error| Error::system(reason, bytes, error))
