@@ -428,7 +428,7 @@ impl Share {
     /// # Errors
     /// Damaged memory.
     pub fn names(&self) -> Result<Vec<String>, Error> {
-        let all = self.space.with_names(None, |names| names.all())?;
+        let all = self.space.all()?;
         Ok(all.into_iter().map(|(name, _)| name).collect())
     }
 

@@ -12,7 +12,7 @@
 //! | none | the flip | the flip |
 //! | STOPPED | `pending`, by the store of its word | the flip |
 //! | STOPPED, STARTING | publishes `pending`, then as with none | with the lock: publishes, then the flip |
-//! | IN_PROGRESS | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
+//! | `IN_PROGRESS` | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
 //!
 //! `pending` is published by a commit of its bytes and then given back. Who dies in between leaves it, and the
 //! next commits the same bytes again: nobody writes before that.

@@ -9,20 +9,20 @@
 //!
 //! A transaction takes the locks of its values by their place, stages the new bytes of each beside the old ones
 //! ([`Writer::stage`]), takes the lock, writes down which versions they will be, and sets `IN_PROGRESS`:
-//! **this is the commit**. Then it publishes each, clears IN_PROGRESS and gives back the locks. What is written
-//! down changes only while IN_PROGRESS is not set.
+//! **this is the commit**. Then it publishes each, clears `IN_PROGRESS` and gives back the locks. What is written
+//! down changes only while `IN_PROGRESS` is not set.
 //!
-//! A reader that finds IN_PROGRESS looks into the record whether its value is in it, and reads what is staged.
+//! A reader that finds `IN_PROGRESS` looks into the record whether its value is in it, and reads what is staged.
 //! So all readers see all of it from one moment on, also when the writer stops or dies between two values.
 //!
 //! | dies | what is left | who goes on |
 //! |---|---|---|
-//! | before IN_PROGRESS | staged bytes that nobody looks at | the next writer of each value stages anew |
-//! | after it | versions behind the record | who takes over the lock of a value rolls it forward; the next transaction, or a reader that meets it, rolls all forward and clears IN_PROGRESS |
+//! | before `IN_PROGRESS` | staged bytes that nobody looks at | the next writer of each value stages anew |
+//! | after it | versions behind the record | who takes over the lock of a value rolls it forward; the next transaction, or a reader that meets it, rolls all forward and clears `IN_PROGRESS` |
 //!
 //! Rolling forward is a compare-and-swap of the version, so that any number of processes may do it.
 //!
-//! (A11) who sees IN_PROGRESS sees the record and what is staged: release when it is set, acquire when it is read.
+//! (A11) who sees `IN_PROGRESS` sees the record and what is staged: release when it is set, acquire when it is read.
 //! Who sees it cleared sees all versions: release when it is cleared.
 
 use std::time::Instant;

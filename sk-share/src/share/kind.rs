@@ -118,7 +118,10 @@ pub(crate) fn publish(
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
     match found.kind {
-        VALUE => writing(space, found, deadline, |writing| writing.publish_pending()),
+        VALUE => writing(space, found, deadline, |writing| {
+            writing.publish_pending()?;
+            Ok(())
+        }),
         LIST => list::whole::publish(space, found.body, deadline),
         QUEUE => queue::whole::publish(space, found.body, deadline),
         _ => Ok(()),

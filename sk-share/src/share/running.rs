@@ -156,7 +156,7 @@ impl Share {
             return Ok(None);
         }
         let serial = fault >> 8;
-        let all = self.space.with_names(None, |names| names.all())?;
+        let all = self.space.all()?;
         let name = all.into_iter().find(|(_, found)| found.serial == serial).map(|(name, _)| name);
         let what = match fault & 0xFF {
             1 => "its memory is damaged",

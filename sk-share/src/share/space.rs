@@ -132,6 +132,15 @@ impl Space {
         work(&open)
     }
 
+    /// All objects that have names, as they were a moment ago.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the closure is for all lifetimes, and the method for some"
+    )]
+    pub(crate) fn all(&self) -> Result<Vec<(String, Found)>, Error> {
+        self.with_names(None, |names| names.all())
+    }
+
     /// Works with the directory, of which nobody is kept away.
     pub(crate) fn with_directory<R>(
         &self,
@@ -252,7 +261,7 @@ impl Space {
     /// All blobs of the share, as far as their memory can be had.
     pub(crate) fn all_blobs(&self) -> Result<Vec<Arc<blob::File>>, Error> {
         self.drop_nameless_blobs()?;
-        let all = self.with_names(None, |names| names.all())?;
+        let all = self.all()?;
         let found = all.iter().map(|(_, found)| found).filter(|found| found.kind == kind::BLOB);
         Ok(found.filter_map(|found| self.blob(found).ok()).collect())
     }

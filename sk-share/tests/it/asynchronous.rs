@@ -50,7 +50,7 @@ fn another_executor_does_as_well() {
         assert!(semaphore.available().unwrap() <= 1);
         drop(permit);
         let side = barrier.wait().timeout(WATCHDOG).await.unwrap();
-        if task % 2 == 0 {
+        if task.is_multiple_of(2) {
             let _write = lock.write_owned().timeout(WATCHDOG).await.unwrap();
             number.set(number.get() + 1);
         } else {
@@ -96,7 +96,7 @@ fn a_pop_that_is_given_up_takes_nothing_with_it() {
             let queue = queue.clone();
             tokio::spawn(async move {
                 let mut got = Vec::new();
-                while !got.last().is_some_and(|last| *last == u32::MAX) {
+                while got.last().is_none_or(|last| *last != u32::MAX) {
                     tokio::select! {
                         element = queue.pop() => got.push(element.unwrap()),
                         () = tokio::time::sleep(Duration::from_micros(100 * task)) => {}

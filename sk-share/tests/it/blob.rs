@@ -12,7 +12,7 @@ fn a_blob_is_read_in_place() {
     let share = Share::new().unwrap();
     let bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
     let blob = share.blob("blob", &bytes).unwrap();
-    assert!(&blob[..] == &bytes[..]);
+    assert!(blob[..] == bytes[..]);
     assert_eq!(blob.as_ptr().addr() % 64, 0);
     // The same bytes at the same place: nothing was copied.
     let again = share.get_blob("blob").unwrap();

@@ -284,9 +284,9 @@ fn a_condition_is_waited_for_with_the_mutex_given_back() {
         let guard = mutex.lock().wait().unwrap();
         tokens.add(1);
         if turn % 3 == 0 {
-            changed.notify_all().unwrap()
+            changed.notify_all().unwrap();
         } else {
-            changed.notify_one().unwrap()
+            changed.notify_one().unwrap();
         }
         drop(guard);
     }
