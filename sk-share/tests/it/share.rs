@@ -333,7 +333,7 @@ fn a_share_that_cannot_grow_says_what_its_limit_is() {
         queue.try_push(&large).unwrap_err(),
         queue.push(&large).wait().unwrap_err(),
         share.value("large", large.clone()).unwrap_err(),
-        share.queue::<u8>("wide", 1 << 16).unwrap_err(),
+        share.queue::<u8>("wide", 8000).unwrap_err(),
     ];
     share.stop(super::patience::WATCHDOG).unwrap();
     errors.push(value.set(&large).unwrap_err());
