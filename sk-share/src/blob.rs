@@ -190,24 +190,19 @@ impl BlobWriter {
             .and_then(|()| sys::seal_all(file.as_fd()))
             .map_err(|error| Error::system("cannot seal a blob", written, error))?;
         let file = Arc::new(File::open(file, id)?);
-        space.keep_blob(&file);
+        space.drop_nameless_blobs()?;
         let object = space.hold(None, |names| {
-            if names.find(&name)?.is_some() {
+            if names.look(&name)?.is_some() {
                 return Err(Error::new(Reason::NameTaken { name: name.clone() }));
             }
-            names.create(&name, &spec(), |found| make(&space, found, id, written)).map(Some)
-        });
-        match object {
-            Ok(Some(object)) => {
-                space.notify_activity();
-                Ok(SharedBlob { object, file })
-            }
-            Ok(None) => Err(Error::not_found(&name)),
-            Err(error) => {
-                space.drop_blob(id);
-                Err(error)
-            }
-        }
+            let found = names.create(&name, &spec(), |found| make(&space, found, id, written))?;
+            // While nobody else finds it.
+            space.keep_blob(&file);
+            Ok(Some(found))
+        })?;
+        let object = object.ok_or_else(|| Error::not_found(&name))?;
+        space.notify_activity();
+        Ok(SharedBlob { object, file })
     }
 }
 

@@ -72,7 +72,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Encoded {
         bytes.clear();
         let mut encoded = internal::append(value, &mut bytes);
         // Handles inside need a session. What they name is found by whoever has the same shares.
-        if encoded.as_ref().is_err_and(|error| error.is_session()) {
+        if encoded.as_ref().is_err_and(sk_cereal::Error::is_session) {
             bytes.clear();
             encoded = Session::hand_over().enter(|| internal::append(value, &mut bytes));
         }

@@ -43,6 +43,11 @@ pub(crate) enum Reason {
         what: &'static str,
         limit: u64,
     },
+    /// All memory that there may be is in use, or in pieces that are too small.
+    NoRoom {
+        asked: u64,
+        limit: u64,
+    },
     /// A table has no free row.
     Full {
         what: &'static str,
@@ -174,6 +179,11 @@ impl Error {
     }
 
     #[cold]
+    pub(crate) fn no_room(asked: u64, limit: u64) -> Error {
+        Error::new(Reason::NoRoom { asked, limit })
+    }
+
+    #[cold]
     pub(crate) fn timed_out(what: &'static str) -> Error {
         Error::new(Reason::TimedOut { what })
     }
@@ -224,7 +234,7 @@ impl Error {
         match &*self.0 {
             Reason::Damaged { .. } | Reason::DamagedWord { .. } => Some(1),
             Reason::Codec(_) => Some(2),
-            Reason::Limit { .. } | Reason::Full { .. } => Some(3),
+            Reason::Limit { .. } | Reason::NoRoom { .. } | Reason::Full { .. } => Some(3),
             Reason::System { .. } => Some(4),
             _ => None,
         }
@@ -276,6 +286,7 @@ impl Error {
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
             Reason::Limit { .. }
+            | Reason::NoRoom { .. }
             | Reason::Full { .. }
             | Reason::TooLong { .. }
             | Reason::Count { .. } => true,
@@ -366,6 +377,9 @@ impl fmt::Display for Error {
             }
             Reason::Limit { asked, what, limit } => {
                 write!(f, "cannot grow to {asked} bytes: {what} is {limit}")
+            }
+            Reason::NoRoom { asked, limit } => {
+                write!(f, "there is no room for {asked} bytes more: the limit is {limit} for all")
             }
             Reason::Full { what, limit } => write!(f, "all {limit} {what} are in use"),
             Reason::Foreign { what, found, expected } => {

@@ -99,7 +99,11 @@ impl<T: Turns, H: Holder> Turn<T, H> {
         }
         self.me = Some(me);
         Ok(match look(commons, object.found.body, me, &mut self.state)? {
-            Attempt::Sleep(sleep) => Attempt::Sleep(sleep),
+            Attempt::Sleep(sleep) => {
+                // After the look, so that a removal since then moved the word.
+                object.check()?;
+                Attempt::Sleep(sleep)
+            }
             Attempt::Done(result) => {
                 self.me = None;
                 Attempt::Done((me, result))

@@ -353,17 +353,29 @@ impl<N: Number> SharedNumber<N> {
         self.changed(N::from_bits(before))
     }
 
-    /// Replaces it by `new` if it is `current`.
+    /// Replaces it by `new` if it is `current`, for a float to the bit: NaN may be replaced, and 0.0 is not -0.0.
     ///
     /// # Errors
     /// It is not; the error is what it is.
     pub fn compare_exchange(&self, current: N, new: N) -> Result<N, N> {
-        let (before, after) = (current.to_bits(), new.to_bits());
-        self.word
-            .value
-            .compare_exchange(before, after, Ordering::SeqCst, Ordering::SeqCst)
-            .map(|before| self.changed(N::from_bits(before)))
-            .map_err(N::from_bits)
+        let word = &self.word.value;
+        let mut before = word.load(Ordering::SeqCst);
+        loop {
+            // The bits above those of a narrow integer may be of a sum that did not fit.
+            let found = N::from_bits(before);
+            if found.to_bits() != current.to_bits() {
+                return Err(found);
+            }
+            match word.compare_exchange_weak(
+                before,
+                new.to_bits(),
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            ) {
+                Ok(_) => return Ok(self.changed(found)),
+                Err(other) => before = other,
+            }
+        }
     }
 
     /// Changes it by a closure, which is asked again if somebody else came in between. Gives what it is then.
@@ -388,13 +400,14 @@ impl<N: Number> SharedNumber<N> {
         self.always(|number| number.times(value))
     }
 
-    /// Divides, and gives the quotient. `None`, and no change, where there is none: an integer by zero.
+    /// Divides, and gives the quotient. `None`, and no change, where there is none: an integer by zero, and the
+    /// smallest by -1.
     pub fn div(&self, value: N) -> Option<N> {
         self.checked(|number| number.over(value))
     }
 
-    /// The remainder of a division takes its place, and is given. `None`, and no change, where there is
-    /// none: of an integer by zero.
+    /// The remainder of a division takes its place, and is given. `None`, and no change, where [`div`](Self::div)
+    /// gives none.
     pub fn rem(&self, value: N) -> Option<N> {
         self.checked(|number| number.remainder(value))
     }
@@ -439,7 +452,7 @@ impl<N: Number> SharedNumber<N> {
     }
 
     /// Waits until the predicate holds, and gives the number for which it does. A number that changes and
-    /// changes back may not be seen.
+    /// changes back may not be seen. One that was removed is waited for all the same, as handles of it go on.
     ///
     /// ```
     /// use sk_share::Share;

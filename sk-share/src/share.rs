@@ -217,9 +217,14 @@ impl Share {
     where
         T: Serialize + DeserializeOwned + 'static,
     {
-        let shared: Shared<T> = self.make_value(name, value)?;
-        shared.set(value)?;
-        Ok(shared)
+        loop {
+            let shared: Shared<T> = self.make_value(name, value)?;
+            match shared.set(value) {
+                // Removed in between: then it is made anew.
+                Err(error) if error.is_not_found() => {}
+                set => return set.map(|_| shared),
+            }
+        }
     }
 
     /// The number of this name, made with this value if there is none.
@@ -439,7 +444,7 @@ impl Share {
     /// # Errors
     /// Damaged memory.
     pub fn names(&self) -> Result<Vec<String>, Error> {
-        let all = self.space.with_names(None, |names| names.all())?;
+        let all = self.space.all()?;
         Ok(all.into_iter().map(|(name, _)| name).collect())
     }
 
@@ -448,7 +453,7 @@ impl Share {
     /// # Errors
     /// Damaged memory.
     pub fn contains(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.names()?.iter().any(|there| there == name))
+        self.space.with_names(None, |names| Ok(names.look(name)?.is_some()))
     }
 
     /// Removes what has this name; `false` if nothing has it. Handles of it are detached: operations that return
@@ -459,19 +464,20 @@ impl Share {
     /// Damaged memory.
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
         let is_removed = self.space.with_names(None, |names| {
-            let found = names.all()?.into_iter().find(|(there, _)| there == name);
-            let is_removed = match found {
-                Some((_, found)) => names.remove(&found)?,
+            let is_removed = match names.look(name)? {
+                Some(found) => names.remove(&found)?,
                 None => false,
             };
             names.reap()?;
             Ok(is_removed)
         })?;
+        self.space.drop_nameless_blobs()?;
         self.space.notify_activity();
         Ok(is_removed)
     }
 
-    /// Removes everything, as [`remove`](Share::remove) does it for one name.
+    /// Removes everything, as [`remove`](Share::remove) does it for one name, and forgets what went wrong
+    /// ([`error`](Share::error)).
     ///
     /// # Errors
     /// Damaged memory.
@@ -480,8 +486,10 @@ impl Share {
             for (_, found) in names.all()? {
                 names.remove(&found)?;
             }
+            self.space.forget_fault()?;
             names.reap().map(|_| ())
         })?;
+        self.space.drop_nameless_blobs()?;
         self.space.notify_activity();
         Ok(())
     }

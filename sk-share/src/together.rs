@@ -94,13 +94,16 @@ pub fn try_update_together<V: Together, R, E: From<Error>>(
 
 /// Reads several values as they are at one moment.
 ///
-/// Unlike [`Shared::get`] it waits for those who write them.
+/// Unlike [`Shared::get`] it waits for those who write them. While the share is stopped it gives what was there when
+/// it stopped.
 ///
 /// # Errors
 /// As for [`Shared::get`] and [`update_together`].
 pub fn get_together<V: Together>(values: V) -> Result<V::Values, Error> {
     let mut read = None;
-    with_all(&values.objects(), values.deadline(), |writings| {
+    with_all(&values.objects(), values.deadline(), |mut writings| {
+        // As those who read one value: what waits for the start of the share is not there yet.
+        writings.iter_mut().for_each(Writing::read_committed);
         read = Some(values.read(&writings)?);
         Ok(None)
     })?;

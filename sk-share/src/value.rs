@@ -12,7 +12,7 @@
 //! | none | the flip | the flip |
 //! | STOPPED | `pending`, by the store of its word | the flip |
 //! | STOPPED, STARTING | publishes `pending`, then as with none | with the lock: publishes, then the flip |
-//! | IN_PROGRESS | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
+//! | `IN_PROGRESS` | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
 //!
 //! `pending` is published by a commit of its bytes and then given back. Who dies in between leaves it, and the
 //! next commits the same bytes again: nobody writes before that.
@@ -240,12 +240,18 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     /// # Ok::<(), sk_share::Error>(())
     /// ```
     ///
+    /// While the share is stopped the first change that waits may be made like this, and no other: all that waits
+    /// becomes one version, which says nothing of what it was meanwhile.
+    ///
     /// # Errors
-    /// As for [`set`](Shared::set).
+    /// As for [`set`](Shared::set); another change waits for the start of the share ([`Error::is_stopped`]).
     pub fn compare_and_set(&self, version: u64, value: &T) -> Result<Result<u64, u64>, Error> {
         C::with_bytes(value, |bytes| {
             self.writing(|writing| {
-                let found = writing.version()?;
+                if writing.pending()? != 0 {
+                    return Err(Error::stopped("a comparison with a change that waits"));
+                }
+                let found = writing.version();
                 if found == version { writing.write(bytes).map(Ok) } else { Ok(Err(found)) }
             })
         })
@@ -361,6 +367,8 @@ pub struct Writing<'f, 'g, 's> {
     deadline: Option<Instant>,
     /// What is written waits for the share to be started.
     is_stopped: bool,
+    /// What waits is not read.
+    is_read_committed: bool,
 }
 
 impl<'f, 'g, 's> Writing<'f, 'g, 's> {
@@ -381,17 +389,17 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
             flip.roll_forward(version)?;
         }
         let is_stopped = flags & (STOPPED | STARTING) == STOPPED;
-        let mut writing = Writing { space, body, arena, writer, deadline, is_stopped };
+        let is_read_committed = false;
+        let mut writing =
+            Writing { space, body, arena, writer, deadline, is_stopped, is_read_committed };
         if flags & STARTING != 0 {
             writing.publish_pending()?;
         }
         Ok(writing)
     }
 
-    pub(crate) fn version(&self) -> Result<u64, Error> {
-        // What waits comes after the version that readers see.
-        let is_pending = self.pending()? != 0;
-        Ok(self.writer.version().wrapping_add(u64::from(is_pending)))
+    pub(crate) fn version(&self) -> u64 {
+        self.writer.version()
     }
 
     /// Commits these bytes, or leaves them to whoever starts the share.
@@ -407,15 +415,16 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         self.writer.stage(bytes)
     }
 
-    /// What readers see, whatever waits.
-    pub(crate) fn read_visible(&self, buffer: &mut Vec<u8>) -> Result<u64, Error> {
-        self.writer.read(buffer)
+    /// From here on it reads what those read who have no lock.
+    pub(crate) fn read_committed(&mut self) {
+        self.is_read_committed = true;
     }
 
     pub(crate) fn into_writer(self) -> Writer<'f, 'g, Commons> {
         self.writer
     }
 
+    /// Where what waits lies; 0 if nothing does.
     fn pending(&self) -> Result<Offset, Error> {
         Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
     }
@@ -475,10 +484,12 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
 /// What waits, else the value.
 impl Bytes for Writing<'_, '_, '_> {
     fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
-        match self.read_pending(buffer)? {
-            Some(version) => Ok(version),
-            None => self.writer.read(buffer),
+        if !self.is_read_committed
+            && let Some(version) = self.read_pending(buffer)?
+        {
+            return Ok(version);
         }
+        self.writer.read(buffer)
     }
 }
 

@@ -18,6 +18,9 @@ use crate::waiting::{Waiting, unpark_this_thread, waiting};
 /// A look whose type nobody has to know.
 type Look<R> = Box<dyn FnMut() -> Result<Attempt<R>, Error> + Send>;
 
+/// The wait of a stream, kept from one poll to the next.
+type Polled<T> = Operation<Waiting<Look<(T, u64)>>>;
+
 /// The changes of a [`Shared`] value, each with its version.
 ///
 /// Changes that follow closely are seen as one: what comes is always the last value, none is missed for
@@ -38,7 +41,7 @@ type Look<R> = Box<dyn FnMut() -> Result<Attempt<R>, Error> + Send>;
 pub struct Watch<T, C> {
     shared: Shared<T, C>,
     seen: Arc<AtomicU64>,
-    polled: Option<Operation<Waiting<Look<(T, u64)>>>>,
+    polled: Option<Polled<T>>,
     is_over: bool,
 }
 
@@ -51,6 +54,10 @@ impl<T: 'static, C: Codec<T>> Watch<T, C> {
     ///
     /// # Errors
     /// As for [`Shared::get`], also when the value is removed while this waits; the limit of the operation.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it waits, as an iterator would without saying so"
+    )]
     pub fn next(&mut self) -> Operation<impl Source<Output = (T, u64), Error = Error> + use<T, C>> {
         waiting(&self.shared.object().space.commons, "the value changed", self.look())
     }

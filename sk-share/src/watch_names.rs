@@ -140,6 +140,10 @@ impl WatchNames {
     ///
     /// # Errors
     /// Damaged memory; the limit of the operation.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it waits, as an iterator would without saying so"
+    )]
     pub fn next(&mut self) -> Operation<impl Source<Output = Change, Error = Error> + use<>> {
         waiting(&self.space.commons, "something changed", self.look())
     }

@@ -313,14 +313,23 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         self.directory.set(at, member)
     }
 
-    /// The object of this name, of whatever type, pinned.
+    /// The object of this name, of whatever type; not pinned, so to be used only while this is open.
+    ///
+    /// # Errors
+    ///
+    /// Damaged.
+    pub fn look(&self, name: &str) -> Result<Option<Found>, Error> {
+        let Some(entry) = self.find_entry(name)? else { return Ok(None) };
+        self.found(entry).map(Some)
+    }
+
+    /// As [`look`](Open::look), pinned.
     ///
     /// # Errors
     ///
     /// Damaged.
     pub fn find(&self, name: &str) -> Result<Option<Found>, Error> {
-        let Some(entry) = self.find_entry(name)? else { return Ok(None) };
-        let found = self.found(entry)?;
+        let Some(found) = self.look(name)? else { return Ok(None) };
         self.pin(&found)?;
         Ok(Some(found))
     }
@@ -331,10 +340,9 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
     ///
     /// It is of another kind or type; damaged.
     pub fn find_as(&self, name: &str, spec: &Spec<'_>) -> Result<Option<Found>, Error> {
-        let Some(entry) = self.find_entry(name)? else { return Ok(None) };
-        let found = self.found(entry)?;
+        let Some(found) = self.look(name)? else { return Ok(None) };
+        // Pinned only then: of what is of another type nobody gets a handle that would take the pin away.
         if (found.kind, found.fingerprint) == (spec.kind, spec.fingerprint) {
-            // Not before: of what is of another type nobody gets a handle that would take the pin away.
             self.pin(&found)?;
             return Ok(Some(found));
         }

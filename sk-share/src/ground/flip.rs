@@ -218,7 +218,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         EventCount::at(self.ground, self.at + CHANGES)
     }
 
-    /// Waits until the version is not `seen`, and gives it. Commits that follow one another closely
+    /// Waits until the version is beyond `seen`, and gives it. Commits that follow one another closely
     /// may be seen as one.
     ///
     /// # Errors
@@ -228,7 +228,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         wait_for(self.ground, "the value changed", deadline, || self.look_for_change(seen))
     }
 
-    /// One look of who waits for a version other than `seen`.
+    /// One look of who waits for a version beyond `seen`, which may be one that is staged and does not count yet.
     ///
     /// # Errors
     ///
@@ -237,11 +237,11 @@ impl<'g, G: Ground> Flip<'g, G> {
         // Before the version: whoever dies between its commit and its wake is noticed.
         let deaths = self.ground.deaths();
         let mut version = self.version();
-        if version == seen {
+        if version <= seen {
             let changes = self.changes()?;
             let expected = changes.prepare();
             version = self.version();
-            if version == seen {
+            if version <= seen {
                 return Ok(Attempt::Sleep(changes.sleep(deaths, expected, None)));
             }
         }

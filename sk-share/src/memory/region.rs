@@ -594,6 +594,10 @@ fn allocate(file: BorrowedFd<'_>, from: u64, to: u64, asked: u64) -> Result<(), 
 const NOT_MAPPED: &str = "cannot map so many bytes of a region (RLIMIT_AS?)";
 
 fn map(file: &Arc<OwnedFd>, bytes: u64) -> Result<Memory, Error> {
+    let (what, limit) = ("what an address can be", isize::MAX as u64);
+    if bytes > limit {
+        return Err(Error::new(Reason::Limit { asked: bytes, what, limit }));
+    }
     let reason = "cannot reserve so many bytes of address space (RLIMIT_AS?)";
     Memory::of(file, bytes).map_err(|error| Error::system(reason, bytes, error))
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::space::Space;
 use crate::blob::BlobWriter;
+use crate::codec::Bytes as _;
 use crate::error::{Error, Reason};
 use crate::ground::{
     Arena, Barrier, Condvar, Event, EventCount, Flip, Found, Ground as _, Mutex, Objects, Offset,
@@ -118,7 +119,10 @@ pub(crate) fn publish(
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
     match found.kind {
-        VALUE => writing(space, found, deadline, |writing| writing.publish_pending()),
+        VALUE => writing(space, found, deadline, |writing| {
+            writing.publish_pending()?;
+            Ok(())
+        }),
         LIST => list::whole::publish(space, found.body, deadline),
         QUEUE => queue::whole::publish(space, found.body, deadline),
         _ => Ok(()),
@@ -178,7 +182,10 @@ pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
         VALUE => {
             // With its lock, so that half of a step over several values is not taken for all of it.
             let mut bytes = Vec::new();
-            writing(space, found, None, |writing| writing.read_visible(&mut bytes))?;
+            writing(space, found, None, |writing| {
+                writing.read_committed();
+                writing.read(&mut bytes)
+            })?;
             Ok(bytes)
         }
         NUMBER => Ok(commons.u64(body)?.load(Ordering::SeqCst).to_le_bytes().to_vec()),
@@ -212,7 +219,7 @@ pub(crate) fn restore(
     let spec = Spec { kind, fingerprint, type_name, bytes: body_bytes };
     let make = |found: &Found| make(space, found, count, bytes);
     space.with_names(None, |names| {
-        if names.find(name)?.is_some() {
+        if names.look(name)?.is_some() {
             return Err(Error::new(Reason::NameTaken { name: name.to_owned() }));
         }
         names.create(name, &spec, make).map(|_| ())

@@ -8,7 +8,7 @@
 //!      +--------------------------- starting <---------------+
 //! ```
 //!
-//! All steps are taken with the lock of the names. Who writes has the lock of what it writes, and looks at the flags
+//! The flags change with the lock of the names. Who writes has the lock of what it writes, and looks at the flags
 //! then: so after each lock was taken once, no write that began before the stop is still on its way.
 //! **Set STARTING is the start**: from there on whoever comes to an object first publishes what waits there, and the
 //! starter comes to all. If it dies, whoever starts or stops next ends its work.
@@ -19,7 +19,7 @@ use super::layout::{ATTENTION, FAULT, STARTING, STOPPED};
 use super::space::Space;
 use super::{Share, kind};
 use crate::error::Error;
-use crate::ground::{FLAGS, Ground as _, Open};
+use crate::ground::{FLAGS, Found, Ground as _, Open};
 use crate::memory::Commons;
 use crate::sync::Ordering;
 
@@ -42,7 +42,10 @@ impl Share {
     /// - reads give what was there when it stopped;
     /// - [`set`](crate::Shared::set) and [`update`](crate::Shared::update) wait in the memory, the later ones on top
     ///   of the earlier, take effect at the start, and survive the process that wrote them;
-    /// - numbers go on, and names come and go;
+    /// - so do pushes to lists and queues, which come at the end at the start; what else changes a list, and
+    ///   [`try_pop`](crate::SharedQueue::try_pop), is an error ([`Error::is_stopped`]), and
+    ///   [`pop`](crate::SharedQueue::pop) waits for the start;
+    /// - numbers go on, what programs synchronise with goes on, and names come and go;
     /// - what changes several values in one step is an error ([`Error::is_stopped`]).
     ///
     /// ```
@@ -63,23 +66,32 @@ impl Share {
     /// The memory is damaged, or the handle a copy made by fork.
     pub fn stop(&self, timeout: Duration) -> Result<bool, Error> {
         let deadline = Instant::now().checked_add(timeout);
-        let stopped = self.space.with_names(deadline, |names| {
-            if self.space.flags()? & STARTING != 0 {
-                finish_start(&self.space, names, deadline)?;
-            }
-            // AcqRel: who sees it sees what was there before, and the locks below order the rest.
-            self.space.commons.u64(ATTENTION)?.fetch_or(STOPPED, Ordering::AcqRel);
-            self.space.commons.point("share.stopped");
-            for (_, found) in names.all()? {
-                kind::take_lock_once(&self.space, &found, deadline)?;
-            }
-            Ok(())
-        });
-        match stopped {
+        match self.stop_until(deadline) {
             Ok(()) => Ok(true),
             Err(error) if error.is_timeout() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn stop_until(&self, deadline: Option<Instant>) -> Result<(), Error> {
+        let space = &self.space;
+        let all = space.with_names(deadline, |names| {
+            if space.flags()? & STARTING != 0 {
+                finish_start(space, names, deadline)?;
+            }
+            // AcqRel: who sees it sees what was there before, and the locks below order the rest.
+            space.commons.u64(ATTENTION)?.fetch_or(STOPPED, Ordering::AcqRel);
+            space.commons.point("share.stopped");
+            names.all()
+        })?;
+        // Without the names, which whoever is within a write may want before it ends.
+        for (_, Found { index, serial, .. }) in all {
+            // What was removed since then has no readers.
+            if let Some(object) = space.hold(deadline, |names| names.find_serial(index, serial))? {
+                kind::take_lock_once(space, &object.found, deadline)?;
+            }
+        }
+        Ok(())
     }
 
     /// The same as [`stop`](Share::stop).
@@ -144,7 +156,7 @@ impl Share {
             return Ok(None);
         }
         let serial = fault >> 8;
-        let all = self.space.with_names(None, |names| names.all())?;
+        let all = self.space.all()?;
         let name = all.into_iter().find(|(_, found)| found.serial == serial).map(|(name, _)| name);
         let what = match fault & 0xFF {
             1 => "its memory is damaged",

@@ -1,6 +1,6 @@
 //! What this process has of one share: its memory, and the objects in it that somebody here holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,9 @@ impl Space {
     fn enter(commons: Commons, layout: Layout) -> Result<Arc<Space>, Error> {
         let space = Arc::new(Space::new(commons, layout));
         space.with_names(None, |names| names.attach(space.member().to_bits()))?;
-        lock(&SPACES).push(Arc::downgrade(&space));
+        let mut spaces = lock(&SPACES);
+        spaces.retain(|space| space.strong_count() > 0);
+        spaces.push(Arc::downgrade(&space));
         Ok(space)
     }
 
@@ -141,6 +143,15 @@ impl Space {
         let directory = Directory::at(&self.commons, &arena, DIRECTORY, row)?;
         let open = directory.open(self, deadline)?;
         work(&open)
+    }
+
+    /// All objects that have names, as they were a moment ago.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the closure is for all lifetimes, and the method for some"
+    )]
+    pub(crate) fn all(&self) -> Result<Vec<(String, Found)>, Error> {
+        self.with_names(None, |names| names.all())
     }
 
     /// Works with the directory, of which nobody is kept away.
@@ -244,18 +255,28 @@ impl Space {
         lock(&self.blobs).insert(file.id(), Arc::clone(file));
     }
 
-    pub(crate) fn drop_blob(&self, id: RegionId) {
-        lock(&self.blobs).remove(&id);
+    /// Lets go of the blobs that have no name any more, whoever removed them.
+    pub(crate) fn drop_nameless_blobs(&self) -> Result<(), Error> {
+        if lock(&self.blobs).is_empty() {
+            return Ok(());
+        }
+        self.with_names(None, |names| {
+            let mut named = HashSet::new();
+            for (_, found) in names.all()?.iter().filter(|(_, found)| found.kind == kind::BLOB) {
+                named.insert(blob::id_of(self, found)?);
+            }
+            // With the names: what is named from here on is kept after that.
+            lock(&self.blobs).retain(|id, _| named.contains(id));
+            Ok(())
+        })
     }
 
-    /// All blobs of the share, as far as their memory can be had; those that have no name any more are let go.
+    /// All blobs of the share, as far as their memory can be had.
     pub(crate) fn all_blobs(&self) -> Result<Vec<Arc<blob::File>>, Error> {
-        let all = self.with_names(None, |names| names.all())?;
+        self.drop_nameless_blobs()?;
+        let all = self.all()?;
         let found = all.iter().map(|(_, found)| found).filter(|found| found.kind == kind::BLOB);
-        let files: Vec<_> = found.filter_map(|found| self.blob(found).ok()).collect();
-        let is_named = |id: &RegionId| files.iter().any(|file| file.id() == *id);
-        lock(&self.blobs).retain(|id, _| is_named(id));
-        Ok(files)
+        Ok(found.filter_map(|found| self.blob(found).ok()).collect())
     }
 
     /// Tells those who watch more than one object that one has changed.
@@ -279,6 +300,12 @@ impl Space {
 
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong before does not matter any more.
+    pub(crate) fn forget_fault(&self) -> Result<(), Error> {
+        self.commons.u64(FAULT)?.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes down, for all, what is wrong with an object, and gives the error back.

@@ -2,18 +2,30 @@
 #![cfg(not(loom))]
 
 mod arena;
+mod asynchronous;
+mod blob;
+mod collections;
 mod directory;
 mod flip;
 mod list;
 mod lock;
+mod locks;
+mod number;
+mod patience;
 mod queue;
 mod region;
 mod roster;
 // Files in memory know no disk.
+mod running;
+mod share;
 #[cfg(sk_portable)]
 mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod together;
 mod transaction;
+mod travel;
+mod value;
 mod wait;
+mod watch;

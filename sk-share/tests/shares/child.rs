@@ -28,6 +28,13 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "changes" => changes(),
         "forks" => forks(),
         "keeps" => keeps(),
+        "limited_files" => super::limits::limited_files(),
+        "limited_addresses" => super::limits::limited_addresses(),
+        "limited_descriptors" => super::limits::limited_descriptors(),
+        "waits" => super::waiting::waits(),
+        "holds_locks" => super::waiting::holds_locks(),
+        "pushes" => super::waiting::pushes(),
+        "pops" => super::waiting::pops(),
         other => Err(format!("no role {other}").into()),
     };
     match result {
@@ -44,6 +51,7 @@ fn count() -> Tried<()> {
     let mut number: SharedNumber<u32> = share.get_number("number")?;
     let value: Shared<u32> = share.get("value")?;
     let order: Shared<Vec<u32>> = share.get("order")?;
+    #[expect(clippy::explicit_counter_loop, reason = "others count with it")]
     for turn in 0..10 {
         number += 1;
         value.update(|value| *value += 1)?;

@@ -7,7 +7,9 @@
 #![expect(unsafe_code, reason = "a test forks")]
 
 mod child;
+mod limits;
 mod program;
+mod waiting;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -40,6 +42,16 @@ fn main() -> ExitCode {
     add("a_waiter_hears_of_a_change_in_another_process", a_waiter_hears_of_a_change);
     add("a_forked_copy_has_no_handles_but_numbers", a_forked_copy_has_no_handles);
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
+    add("a_limit_of_files_is_an_error_and_loses_nothing", limits::of_files);
+    add("a_limit_of_addresses_is_an_error_and_loses_nothing", limits::of_addresses);
+    add("a_limit_of_descriptors_is_an_error_and_loses_nothing", limits::of_descriptors);
+    add("thousands_of_waits_cost_few_threads", waiting::thousands_of_waits);
+    add("what_a_killed_process_held_is_free", waiting::what_a_killed_process_held_is_free);
+    add("a_wait_survives_the_death_of_others", waiting::a_wait_survives_the_death_of_others);
+    add(
+        "a_queue_loses_at_most_what_a_dead_one_was_about_to_get",
+        waiting::a_queue_loses_at_most_what_a_dead_one_was_about_to_get,
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -232,7 +232,7 @@ impl<'b, G: Ground> Books<'b, G> {
         let most = self.layout.most_chunks;
         let needed = begin.checked_add(span).filter(|needed| *needed <= most).ok_or_else(|| {
             let bytes = self.layout.chunk_bytes;
-            Error::full(span.saturating_mul(bytes), most * bytes)
+            Error::no_room(span.saturating_mul(bytes), self.layout.chunk(most))
         })?;
         let wanted = needed.max(chunks + chunks / 8).min(most);
         let grow = |to| self.ground.grow(self.layout.chunk(to)).map(|()| to);
