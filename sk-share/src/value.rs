@@ -90,7 +90,7 @@ pub(crate) fn spec_of(type_name: &str) -> Spec<'_> {
 
 /// Gives a new value its first content.
 pub(crate) fn make(space: &Space, found: &Found, bytes: &[u8]) -> Result<(), Error> {
-    let arena = space.arena()?;
+    let arena = space.arena();
     Flip::at(&space.commons, found.body)?.in_arena(&arena).write(bytes, None).map(|_| ())
 }
 
@@ -322,6 +322,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
 }
 
 /// Works on a value with its lock.
+#[inline(always)]
 pub(crate) fn with_writing<R>(
     object: &Object,
     deadline: Option<Instant>,
@@ -329,7 +330,7 @@ pub(crate) fn with_writing<R>(
 ) -> Result<R, Error> {
     object.check()?;
     let space = &*object.space;
-    let arena = space.arena()?;
+    let arena = space.arena();
     let flip = Flip::at(&space.commons, object.found.body)?.in_arena(&arena);
     let mut writing = Writing::begin(space, object.found.body, &arena, &flip, deadline)?;
     // Again, now that nobody writes: what is removed does not come back.
@@ -349,6 +350,7 @@ pub struct Writing<'f, 'g, 's> {
 }
 
 impl<'f, 'g, 's> Writing<'f, 'g, 's> {
+    #[inline(always)]
     pub(crate) fn begin(
         space: &'s Space,
         body: Offset,
@@ -359,11 +361,8 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         let writer = flip.lock(deadline)?;
         // After the lock: whoever stops the share takes each lock once after it has said so.
         let flags = space.flags()?;
-        if writer.was_abandoned()
-            && flags & IN_PROGRESS != 0
-            && let Some(version) = space.transactions()?.version_of(body)?
-        {
-            flip.roll_forward(version)?;
+        if writer.was_abandoned() && flags & IN_PROGRESS != 0 {
+            Writing::roll_forward(space, body, flip)?;
         }
         let is_stopped = flags & (STOPPED | STARTING) == STOPPED;
         let mut writing = Writing { space, body, arena, writer, deadline, is_stopped };
@@ -373,6 +372,15 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         Ok(writing)
     }
 
+    /// What its last holder has committed as a part of a transaction counts.
+    #[cold]
+    fn roll_forward(space: &Space, body: Offset, flip: &Flip<'_, Commons>) -> Result<(), Error> {
+        match space.transactions()?.version_of(body)? {
+            Some(version) => flip.roll_forward(version),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn version(&self) -> Result<u64, Error> {
         // What waits comes after the version that readers see.
         let is_pending = self.pending()? != 0;
@@ -380,6 +388,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     }
 
     /// Commits these bytes, or leaves them to whoever starts the share.
+    #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         if self.is_stopped { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
@@ -396,10 +405,12 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         self.writer
     }
 
+    #[inline]
     fn pending(&self) -> Result<Offset, Error> {
         Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
     }
 
+    #[cold]
     fn write_pending(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = bytes.len() as u64;
@@ -416,12 +427,13 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         Ok(version)
     }
 
-    /// What waits, if anything does.
-    fn read_pending<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<Option<u64>, Error> {
-        let block = self.pending()?;
-        if block == 0 {
-            return Ok(None);
-        }
+    /// What waits, in this block, and the version that it will be.
+    #[cold]
+    fn read_pending<B: Buffer + ?Sized>(
+        &self,
+        block: Offset,
+        buffer: &mut B,
+    ) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = commons.u64(block)?.load(Ordering::Relaxed);
         let damaged = || Error::damaged_at("the length of a value that waits", block, length);
@@ -435,29 +447,31 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         if checksum(version, bytes) != found {
             return Err(Error::damaged_at("the checksum of a value that waits", block, found));
         }
-        Ok(Some(version))
+        Ok(version)
     }
 
     /// Commits what waits.
+    #[cold]
     pub(crate) fn publish_pending(&mut self) -> Result<(), Error> {
-        if self.pending()? == 0 {
+        let block = self.pending()?;
+        if block == 0 {
             return Ok(());
         }
         let mut bytes = Vec::new();
-        if self.read_pending(&mut bytes)?.is_some() {
-            self.writer.commit(&bytes)?;
-            self.space.commons.point("value.published");
-        }
+        self.read_pending(block, &mut bytes)?;
+        self.writer.commit(&bytes)?;
+        self.space.commons.point("value.published");
         self.arena.release(self.body + PENDING, self.deadline)
     }
 }
 
 /// What waits, else the value.
 impl Bytes for Writing<'_, '_, '_> {
+    #[inline]
     fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
-        match self.read_pending(buffer)? {
-            Some(version) => Ok(version),
-            None => self.writer.read(buffer),
+        match self.pending()? {
+            0 => self.writer.read(buffer),
+            block => self.read_pending(block, buffer),
         }
     }
 }
@@ -474,7 +488,7 @@ impl Bytes for Reading<'_> {
         self.object.check()?;
         let space = &*self.object.space;
         space.count_read();
-        let arena = space.arena()?;
+        let arena = space.arena();
         let flip = Flip::at(&space.commons, self.object.found.body)?.in_arena(&arena);
         // Only who comes to wait has reason to ask for the time.
         let deadline = || self.patience.and_then(|patience| Instant::now().checked_add(patience));

@@ -110,6 +110,12 @@ impl Found {
     pub fn spare(&self) -> Offset {
         self.block + SPARE
     }
+
+    /// The `u32` that is not 0 once the object was removed; loaded with acquire (A9).
+    #[must_use]
+    pub fn mark_of_removal(&self) -> Offset {
+        self.block + IS_DETACHED
+    }
 }
 
 /// What the directory does not know of the objects that it holds.

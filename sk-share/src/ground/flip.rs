@@ -86,6 +86,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// # Errors
     ///
     /// Damaged, if none fits there.
+    #[inline(always)]
     pub fn at(ground: &'g G, at: Offset) -> Result<Flip<'g, G>, Error> {
         let [owner, _, version, begun, slots @ ..] = ground.words::<WORDS>(at)?;
         let slots = slots
@@ -96,6 +97,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// Where values of more than 64 bytes lie. The same for all who write this value.
+    #[inline(always)]
     #[must_use]
     pub fn in_arena(self, arena: &'g Arena<'g, G>) -> Flip<'g, G> {
         Flip { arena: Some(arena), ..self }
@@ -169,6 +171,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// # Errors
     ///
     /// Timeout, re-entry, damaged.
+    #[inline(always)]
     pub fn lock(&self, deadline: Option<Instant>) -> Result<Writer<'_, 'g, G>, Error> {
         let mut guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
         // Every state in which a writer can die is one from which the next commit starts.
@@ -206,12 +209,14 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// The number of the last commit.
+    #[inline]
     #[must_use]
     pub fn version(&self) -> u64 {
         // Acquire: (A3).
         self.version.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn changes(&self) -> Result<EventCount<'g, G>, Error> {
         EventCount::at(self.ground, self.at + CHANGES)
     }
@@ -246,6 +251,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         Ok(Attempt::Done(version))
     }
 
+    #[inline(always)]
     fn slot(&self, version: u64) -> Slot<'g> {
         let [even, odd] = self.slots;
         let (number, words) = if version & 1 == 0 { (0, even) } else { (1, odd) };
@@ -254,7 +260,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// Copies the slot of `version`, which was loaded with acquire (A3).
-    #[inline]
+    #[inline(always)]
     fn copy<B: Buffer + ?Sized>(&self, version: u64, bytes: &mut B) -> Result<Copied, Error> {
         if version == 0 {
             bytes.of_length(0)?;
@@ -299,6 +305,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// Whether somebody may have written into the slot of `version` since that was loaded.
+    #[inline]
     fn is_overtaken(&self, version: u64) -> bool {
         // Acquire: (A6).
         fence(Ordering::Acquire);
@@ -414,12 +421,14 @@ pub struct Writer<'f, 'g, G: Ground> {
 
 impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// Whether the last writer died: it may have committed, or not.
+    #[inline]
     #[must_use]
     pub fn was_abandoned(&self) -> bool {
         self.guard.was_abandoned()
     }
 
     /// The number of the last commit.
+    #[inline]
     #[must_use]
     pub fn version(&self) -> u64 {
         self.flip.version()
@@ -430,6 +439,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// Damaged.
+    #[inline(always)]
     pub fn read<B: Buffer + ?Sized>(&self, bytes: &mut B) -> Result<u64, Error> {
         let version = self.version();
         match self.flip.copy(version, bytes)? {
@@ -444,6 +454,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
 
     /// Where the bytes of the next commit lie. A block of the slot that is not needed any more is
     /// given back.
+    #[inline(always)]
     fn place(&self, slot: Slot<'g>, length: u64) -> Result<Place<'f, 'g, G>, Error> {
         let block = slot.block.load(Ordering::Relaxed);
         let Some(arena) = self.flip.arena else {
@@ -468,6 +479,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// Full, if there is no room; damaged. Then the value is as it was.
+    #[inline(always)]
     pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let next = self.stage(bytes)?;
         self.publish(next)?;
@@ -481,6 +493,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// As for [`commit`](Writer::commit).
+    #[inline(always)]
     pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let Flip { ground, begun, .. } = *self.flip;
         let number = self.version();
@@ -527,6 +540,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// None that could happen: the words were looked at when the value was found.
+    #[inline(always)]
     pub fn publish(&mut self, next: u64) -> Result<(), Error> {
         let ground = self.flip.ground;
         // All that can fail comes before anything changes.

@@ -86,7 +86,7 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// # Errors
     ///
     /// As for [`lock`](Lock::lock).
-    #[inline]
+    #[inline(always)]
     pub fn try_lock(&self) -> Result<Option<Guard<'g, G>>, Error> {
         self.try_lock_as(self.ground.me()?)
     }
@@ -96,7 +96,7 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// # Errors
     ///
     /// As for [`lock`](Lock::lock); there is no re-entry for what stands for a process.
-    #[inline]
+    #[inline(always)]
     pub fn try_lock_as(&self, me: AgentRef) -> Result<Option<Guard<'g, G>>, Error> {
         self.ground.point("lock.take");
         // Acquire: (A2).
@@ -111,7 +111,7 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// # Errors
     ///
     /// Timeout, if it was held all that time; else as for [`lock`](Lock::lock).
-    #[inline]
+    #[inline(always)]
     pub fn lock_until(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
         match self.try_lock()? {
             Some(guard) => Ok(guard),
@@ -257,6 +257,7 @@ impl<'g, G: Ground> Lock<'g, G> {
         Ok(self.guard(abandoned))
     }
 
+    #[inline(always)]
     fn guard(&self, abandoned: bool) -> Guard<'g, G> {
         Guard {
             ground: self.ground,
@@ -291,6 +292,7 @@ pub struct Guard<'g, G: Ground> {
 impl<G: Ground> Guard<'_, G> {
     /// Whether a holder died and nobody has repaired since what the lock protects. Then the caller
     /// does, and says so with [`repaired`](Guard::repaired).
+    #[inline]
     #[must_use]
     pub fn was_abandoned(&self) -> bool {
         self.abandoned
@@ -298,6 +300,7 @@ impl<G: Ground> Guard<'_, G> {
 
     /// What the lock protects is whole. Without this, an abandoned lock that is given back is
     /// abandoned for the next holder too.
+    #[inline]
     pub fn repaired(&mut self) {
         self.unrepaired = false;
     }

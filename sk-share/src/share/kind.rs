@@ -37,7 +37,7 @@ pub(crate) fn spec(kind: u32, type_name: &str, bytes: u64) -> Spec<'_> {
 impl Objects<Commons> for Space {
     fn destroy(&self, kind: u32, body: Offset) -> Result<(), Error> {
         match kind {
-            VALUE => value::destroy(&self.commons, &self.arena()?, body),
+            VALUE => value::destroy(&self.commons, &self.arena(), body),
             LIST => list::whole::destroy(self, body),
             QUEUE => queue::whole::destroy(self, body),
             // They have nothing besides their block.
@@ -92,7 +92,7 @@ fn writing<R>(
     deadline: Option<Instant>,
     work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let arena: Arena<'_, Commons> = space.arena()?;
+    let arena: Arena<'_, Commons> = space.arena();
     let flip = Flip::at(&space.commons, found.body)?.in_arena(&arena);
     work(&mut Writing::begin(space, found.body, &arena, &flip, deadline)?)
 }
@@ -177,7 +177,7 @@ pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
     match found.kind {
         VALUE => {
             let mut bytes = Vec::new();
-            let arena = space.arena()?;
+            let arena = space.arena();
             Flip::at(commons, body)?.in_arena(&arena).read(&mut bytes, None)?;
             Ok(bytes)
         }
