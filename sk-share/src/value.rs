@@ -28,6 +28,7 @@ use crate::codec::{Bytes, Codec, Encoded};
 use crate::error::Error;
 use crate::ground::{
     Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, checksum,
+    into,
 };
 use crate::memory::Commons;
 use crate::share::kind;
@@ -332,10 +333,40 @@ pub(crate) fn with_writing<R>(
     let space = &*object.space;
     let arena = space.arena();
     let flip = Flip::at(&space.commons, object.found.body)?.in_arena(&arena);
-    let mut writing = Writing::begin(space, object.found.body, &arena, &flip, deadline)?;
+    // As `Writing::begin` does, in place: what it gives would be moved.
+    let body = object.found.body;
+    let writer = flip.lock(deadline)?;
+    let flags = flags_with_lock(space, body, &flip, writer.was_abandoned())?;
+    let mut writing = Writing { space, body, arena: &arena, writer, deadline, flags };
+    writing.publish_if_starting()?;
     // Again, now that nobody writes: what is removed does not come back.
     object.check()?;
     work(&mut writing)
+}
+
+/// The flags of the share, for one who has the lock of this value. What its last holder has committed as a part of a
+/// transaction counts.
+#[inline(always)]
+fn flags_with_lock(
+    space: &Space,
+    body: Offset,
+    flip: &Flip<'_, Commons>,
+    was_abandoned: bool,
+) -> Result<u64, Error> {
+    // After the lock: whoever stops the share takes each lock once after it has said so.
+    let flags = space.flags()?;
+    if was_abandoned && flags & IN_PROGRESS != 0 {
+        roll_forward(space, body, flip)?;
+    }
+    Ok(flags)
+}
+
+#[cold]
+fn roll_forward(space: &Space, body: Offset, flip: &Flip<'_, Commons>) -> Result<(), Error> {
+    match space.transactions()?.version_of(body)? {
+        Some(version) => flip.roll_forward(version),
+        None => Ok(()),
+    }
 }
 
 /// A value, by whoever has its lock.
@@ -345,8 +376,8 @@ pub struct Writing<'f, 'g, 's> {
     arena: &'f Arena<'g, Commons>,
     writer: Writer<'f, 'g, Commons>,
     deadline: Option<Instant>,
-    /// What is written waits for the share to be started.
-    is_stopped: bool,
+    /// What they were with the lock.
+    flags: u64,
 }
 
 impl<'f, 'g, 's> Writing<'f, 'g, 's> {
@@ -359,26 +390,15 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         deadline: Option<Instant>,
     ) -> Result<Writing<'f, 'g, 's>, Error> {
         let writer = flip.lock(deadline)?;
-        // After the lock: whoever stops the share takes each lock once after it has said so.
-        let flags = space.flags()?;
-        if writer.was_abandoned() && flags & IN_PROGRESS != 0 {
-            Writing::roll_forward(space, body, flip)?;
-        }
-        let is_stopped = flags & (STOPPED | STARTING) == STOPPED;
-        let mut writing = Writing { space, body, arena, writer, deadline, is_stopped };
-        if flags & STARTING != 0 {
-            writing.publish_pending()?;
-        }
+        let flags = flags_with_lock(space, body, flip, writer.was_abandoned())?;
+        let mut writing = Writing { space, body, arena, writer, deadline, flags };
+        writing.publish_if_starting()?;
         Ok(writing)
     }
 
-    /// What its last holder has committed as a part of a transaction counts.
-    #[cold]
-    fn roll_forward(space: &Space, body: Offset, flip: &Flip<'_, Commons>) -> Result<(), Error> {
-        match space.transactions()?.version_of(body)? {
-            Some(version) => flip.roll_forward(version),
-            None => Ok(()),
-        }
+    #[inline(always)]
+    fn publish_if_starting(&mut self) -> Result<(), Error> {
+        if self.flags & STARTING != 0 { self.publish_pending() } else { Ok(()) }
     }
 
     pub(crate) fn version(&self) -> Result<u64, Error> {
@@ -390,15 +410,21 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     /// Commits these bytes, or leaves them to whoever starts the share.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        if self.is_stopped { self.write_pending(bytes) } else { self.writer.commit(bytes) }
+        if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
 
     /// For a transaction: writes the bytes beside the value, which then commits as this version.
     pub(crate) fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        if self.is_stopped {
+        if self.is_stopped() {
             return Err(Error::stopped("a change of several values in one step"));
         }
         self.writer.stage(bytes)
+    }
+
+    /// Whether what is written waits for the share to be started.
+    #[inline]
+    fn is_stopped(&self) -> bool {
+        self.flags & (STOPPED | STARTING) == STOPPED
     }
 
     pub(crate) fn into_writer(self) -> Writer<'f, 'g, Commons> {
@@ -429,11 +455,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
 
     /// What waits, in this block, and the version that it will be.
     #[cold]
-    fn read_pending<B: Buffer + ?Sized>(
-        &self,
-        block: Offset,
-        buffer: &mut B,
-    ) -> Result<u64, Error> {
+    fn read_pending(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = commons.u64(block)?.load(Ordering::Relaxed);
         let damaged = || Error::damaged_at("the length of a value that waits", block, length);
@@ -467,11 +489,11 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
 
 /// What waits, else the value.
 impl Bytes for Writing<'_, '_, '_> {
-    #[inline]
+    #[inline(always)]
     fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
         match self.pending()? {
             0 => self.writer.read(buffer),
-            block => self.read_pending(block, buffer),
+            block => into(buffer, |copy| self.read_pending(block, copy)),
         }
     }
 }
@@ -483,7 +505,7 @@ struct Reading<'o> {
 }
 
 impl Bytes for Reading<'_> {
-    #[inline]
+    #[inline(always)]
     fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
         self.object.check()?;
         let space = &*self.object.space;
@@ -495,18 +517,18 @@ impl Bytes for Reading<'_> {
         if space.flags()? & (STARTING | IN_PROGRESS) == 0 {
             return flip.read_with(buffer, deadline);
         }
-        self.read_carefully(&arena, &flip, buffer, deadline())
+        into(buffer, |copy| self.read_carefully(&arena, &flip, copy, deadline()))
     }
 }
 
 impl Reading<'_> {
     /// While a share starts, or a transaction is in progress.
     #[cold]
-    fn read_carefully<B: Buffer + ?Sized>(
+    fn read_carefully(
         &self,
         arena: &Arena<'_, Commons>,
         flip: &Flip<'_, Commons>,
-        buffer: &mut B,
+        buffer: &mut Vec<u8>,
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
         let space = &*self.object.space;

@@ -142,19 +142,29 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// As [`read`](Flip::read), where to know the deadline costs something.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_with<B: Buffer + ?Sized>(
         &self,
         bytes: &mut B,
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<u64, Error> {
-        for _ in 0..TRIES {
+        let version = self.version();
+        if let Copied::Whole = self.copy(version, bytes)? {
+            return Ok(version);
+        }
+        into(bytes, |copy| self.read_again(copy, deadline()))
+    }
+
+    /// For one who was overtaken.
+    #[cold]
+    fn read_again(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<u64, Error> {
+        for _ in 1..TRIES {
             let version = self.version();
             if let Copied::Whole = self.copy(version, bytes)? {
                 return Ok(version);
             }
         }
-        self.lock(deadline())?.read(bytes)
+        self.lock(deadline)?.read(bytes)
     }
 
     /// Commits `bytes`, after all that was committed before, and gives the version.
@@ -272,13 +282,12 @@ impl<'g, G: Ground> Flip<'g, G> {
         let length = slot.length.load(Ordering::Relaxed);
         let check = slot.check.load(Ordering::Relaxed);
         let block = slot.block.load(Ordering::Relaxed);
-        // Before memory is asked for: the length may be of another commit than the version.
-        if self.is_overtaken(version) {
-            return Ok(Copied::Overtaken);
-        }
         let too_long = || Error::damaged_at("the length of a value", slot.at, length);
-        let is_in_place = length <= IN_PLACE;
-        if !is_in_place {
+        if length > IN_PLACE {
+            // Before memory is asked for: the length may be of another commit than the version.
+            if self.is_overtaken(version) {
+                return Ok(Copied::Overtaken);
+            }
             if !self.arena.is_some_and(|arena| arena.may_hold(block, length)) {
                 return Err(Error::damaged_at("the block of a value", slot.at, block));
             }
@@ -286,8 +295,13 @@ impl<'g, G: Ground> Flip<'g, G> {
                 return Err(too_long());
             }
         }
-        let to = bytes.of_length(usize::try_from(length).map_err(|_| too_long())?)?;
-        let copied = if is_in_place {
+        let to = match bytes.of_length(usize::try_from(length).map_err(|_| too_long())?) {
+            Ok(to) => to,
+            Err(_) if self.is_overtaken(version) => return Ok(Copied::Overtaken),
+            Err(error) => return Err(error),
+        };
+        // By what `to` is long, which a caller may know before it runs.
+        let copied = if to.len() as u64 <= IN_PLACE {
             copy_out(slot.bytes, to);
             Ok(())
         } else {
@@ -330,6 +344,19 @@ pub trait Buffer {
     fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error>;
 }
 
+/// Reads by way of a buffer of its own. For paths that are seldom taken: a buffer that no other function ever sees
+/// can be held in registers, if this is a part of whoever calls it.
+#[inline(always)]
+pub(crate) fn into<B: Buffer + ?Sized>(
+    bytes: &mut B,
+    read: impl FnOnce(&mut Vec<u8>) -> Result<u64, Error>,
+) -> Result<u64, Error> {
+    let mut copy = Vec::new();
+    let version = read(&mut copy)?;
+    bytes.of_length(copy.len())?.copy_from_slice(&copy);
+    Ok(version)
+}
+
 /// It takes the length of the value.
 impl Buffer for Vec<u8> {
     fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error> {
@@ -369,7 +396,7 @@ impl Slot<'_> {
 }
 
 /// As relaxed words, of which the last may be used in part.
-#[inline]
+#[inline(always)]
 fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
     let (whole, rest) = bytes.as_chunks_mut::<8>();
     let mut words = words.iter();
@@ -384,7 +411,7 @@ fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
 }
 
 /// As relaxed words; what is left of the last one is zero.
-#[inline]
+#[inline(always)]
 fn copy_in(words: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
     let mut words = words.iter();

@@ -97,7 +97,7 @@ impl Ground for Commons {
         self.region.read(at, bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn me(&self) -> Result<AgentRef, Error> {
         self.roster.agent().map(AgentRef::from)
     }

@@ -244,7 +244,7 @@ impl Roster {
     /// # Errors
     /// All agents are in use; the thread is one of another roster, is ending, or holds a robust mutex of the
     /// C library; the handle is a copy, or this process has left.
-    #[inline]
+    #[inline(always)]
     pub fn agent(&self) -> Result<Agent, Error> {
         of_this_thread(self.shared())
     }

@@ -107,7 +107,7 @@ thread_local! {
 }
 
 /// The agent of the calling thread in this roster.
-#[inline]
+#[inline(always)]
 pub(in crate::memory) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, Error> {
     shared.check()?;
     match KNOWN.get() {
