@@ -33,6 +33,7 @@ pub use arena::{Account, Arena, Layout, Reservation};
 pub(crate) use checksum::checksum;
 pub use directory::{Directory, Found, MOST_NAME, Objects, Open, Spec};
 pub use event_count::EventCount;
+pub(crate) use flip::into;
 pub use flip::{Buffer, Flip, Writer};
 pub use gate::Gate;
 pub use list::{Items, List, Version};

@@ -59,7 +59,7 @@ fn with<R>(
     body: Offset,
     work: impl FnOnce(&List<'_, Commons>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let arena = space.arena()?;
+    let arena = space.arena();
     work(&List::at(&space.commons, body, &arena)?.behind(GATE))
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn spec<T, C: Codec<T>>(type_name: &str) -> Spec<'_> {
 }
 
 pub(crate) fn make(space: &Space, found: &Found, inline: u64) -> Result<(), Error> {
-    let arena = space.arena()?;
+    let arena = space.arena();
     List::create(&space.commons, found.body, &arena, inline).map(|_| ())
 }
 

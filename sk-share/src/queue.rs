@@ -48,7 +48,7 @@ fn with<R>(
     body: Offset,
     work: impl FnOnce(&Queue<'_, Commons>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let arena = space.arena()?;
+    let arena = space.arena();
     work(&Queue::at(&space.commons, body, &arena)?.behind(GATE))
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn make<T, C: Codec<T>>(
 }
 
 fn make_of(space: &Space, found: &Found, inline: u64, capacity: u64) -> Result<(), Error> {
-    let arena = space.arena()?;
+    let arena = space.arena();
     Queue::create(&space.commons, found.body, &arena, inline, capacity, None).map(|_| ())
 }
 

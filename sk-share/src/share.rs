@@ -435,7 +435,7 @@ impl Share {
             for found in objects {
                 blocks.extend(kind::blocks(&self.space, &found)?);
             }
-            Ok(self.space.arena()?.check(deadline)?.against(&blocks))
+            Ok(self.space.arena().check(deadline)?.against(&blocks))
         })
     }
 
@@ -500,7 +500,7 @@ impl Share {
     /// Damaged memory; the deadline has passed.
     pub fn sweep(&self, deadline: Option<Instant>) -> Result<(), Error> {
         self.space.with_names(deadline, |names| names.reap().map(|_| ()))?;
-        self.space.arena()?.sweep(deadline)
+        self.space.arena().sweep(deadline)
     }
 }
 

@@ -145,7 +145,7 @@ fn with_all(
     }) {
         return Err(Error::reentry(twice));
     }
-    let arena = space.arena()?;
+    let arena = space.arena();
     let flips = objects
         .iter()
         .map(|object| Ok(Flip::at(&space.commons, object.found.body)?.in_arena(&arena)))

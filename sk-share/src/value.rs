@@ -28,6 +28,7 @@ use crate::codec::{Bytes, Codec, Encoded};
 use crate::error::Error;
 use crate::ground::{
     Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, checksum,
+    into,
 };
 use crate::memory::Commons;
 use crate::share::kind;
@@ -93,7 +94,7 @@ pub(crate) fn spec_of(type_name: &str) -> Spec<'_> {
 
 /// Gives a new value its first content.
 pub(crate) fn make(space: &Space, found: &Found, bytes: &[u8]) -> Result<(), Error> {
-    let arena = space.arena()?;
+    let arena = space.arena();
     Flip::at(&space.commons, found.body)?.in_arena(&arena).write(bytes, None).map(|_| ())
 }
 
@@ -343,6 +344,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
 }
 
 /// Works on a value with its lock.
+#[inline(always)]
 pub(crate) fn with_writing<R>(
     object: &Object,
     deadline: Option<Instant>,
@@ -350,12 +352,39 @@ pub(crate) fn with_writing<R>(
 ) -> Result<R, Error> {
     object.check()?;
     let space = &*object.space;
-    let arena = space.arena()?;
+    let arena = space.arena();
     let flip = Flip::at(&space.commons, object.found.body)?.in_arena(&arena);
-    let mut writing = Writing::begin(space, object.found.body, &arena, &flip, deadline)?;
+    // As `Writing::begin` does, in place: what it gives would be moved.
+    let body = object.found.body;
+    let writer = flip.lock(deadline)?;
+    let flags = flags_with_lock(space, body, &flip)?;
+    let mut writing =
+        Writing { space, body, arena: &arena, writer, deadline, flags, is_read_committed: false };
+    writing.publish_if_starting()?;
     // Again, now that nobody writes: what is removed does not come back.
     object.check()?;
     work(&mut writing)
+}
+
+/// The flags of the share, for one who has the lock of this value. What its last holder has committed as a part of a
+/// transaction counts.
+#[inline(always)]
+fn flags_with_lock(space: &Space, body: Offset, flip: &Flip<'_, Commons>) -> Result<u64, Error> {
+    // After the lock: whoever stops the share takes each lock once after it has said so.
+    let flags = space.flags()?;
+    // Who has the lock of a value in a transaction that is in progress has taken it from its dead writer.
+    if flags & IN_PROGRESS != 0 {
+        roll_forward(space, body, flip)?;
+    }
+    Ok(flags)
+}
+
+#[cold]
+fn roll_forward(space: &Space, body: Offset, flip: &Flip<'_, Commons>) -> Result<(), Error> {
+    match space.transactions()?.version_of(body)? {
+        Some(version) => flip.roll_forward(version),
+        None => Ok(()),
+    }
 }
 
 /// A value, by whoever has its lock.
@@ -365,13 +394,14 @@ pub struct Writing<'f, 'g, 's> {
     arena: &'f Arena<'g, Commons>,
     writer: Writer<'f, 'g, Commons>,
     deadline: Option<Instant>,
-    /// What is written waits for the share to be started.
-    is_stopped: bool,
+    /// What they were with the lock.
+    flags: u64,
     /// What waits is not read.
     is_read_committed: bool,
 }
 
 impl<'f, 'g, 's> Writing<'f, 'g, 's> {
+    #[inline(always)]
     pub(crate) fn begin(
         space: &'s Space,
         body: Offset,
@@ -380,22 +410,17 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         deadline: Option<Instant>,
     ) -> Result<Writing<'f, 'g, 's>, Error> {
         let writer = flip.lock(deadline)?;
-        // After the lock: whoever stops the share takes each lock once after it has said so.
-        let flags = space.flags()?;
-        // Who has the lock of a value in a transaction that is in progress has taken it from its dead writer.
-        if flags & IN_PROGRESS != 0
-            && let Some(version) = space.transactions()?.version_of(body)?
-        {
-            flip.roll_forward(version)?;
-        }
-        let is_stopped = flags & (STOPPED | STARTING) == STOPPED;
+        let flags = flags_with_lock(space, body, flip)?;
         let is_read_committed = false;
         let mut writing =
-            Writing { space, body, arena, writer, deadline, is_stopped, is_read_committed };
-        if flags & STARTING != 0 {
-            writing.publish_pending()?;
-        }
+            Writing { space, body, arena, writer, deadline, flags, is_read_committed };
+        writing.publish_if_starting()?;
         Ok(writing)
+    }
+
+    #[inline(always)]
+    fn publish_if_starting(&mut self) -> Result<(), Error> {
+        if self.flags & STARTING != 0 { self.publish_pending() } else { Ok(()) }
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -403,13 +428,14 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     }
 
     /// Commits these bytes, or leaves them to whoever starts the share.
+    #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        if self.is_stopped { self.write_pending(bytes) } else { self.writer.commit(bytes) }
+        if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
 
     /// For a transaction: writes the bytes beside the value, which then commits as this version.
     pub(crate) fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        if self.is_stopped {
+        if self.is_stopped() {
             return Err(Error::stopped("a change of several values in one step"));
         }
         self.writer.stage(bytes)
@@ -420,15 +446,23 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         self.is_read_committed = true;
     }
 
+    /// Whether what is written waits for the share to be started.
+    #[inline]
+    fn is_stopped(&self) -> bool {
+        self.flags & (STOPPED | STARTING) == STOPPED
+    }
+
     pub(crate) fn into_writer(self) -> Writer<'f, 'g, Commons> {
         self.writer
     }
 
     /// Where what waits lies; 0 if nothing does.
+    #[inline]
     fn pending(&self) -> Result<Offset, Error> {
         Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
     }
 
+    #[cold]
     fn write_pending(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = bytes.len() as u64;
@@ -445,12 +479,9 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         Ok(version)
     }
 
-    /// What waits, if anything does.
-    fn read_pending<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<Option<u64>, Error> {
-        let block = self.pending()?;
-        if block == 0 {
-            return Ok(None);
-        }
+    /// What waits, in this block, and the version that it will be.
+    #[cold]
+    fn read_pending(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = commons.u64(block)?.load(Ordering::Relaxed);
         let damaged = || Error::damaged_at("the length of a value that waits", block, length);
@@ -464,32 +495,34 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         if checksum(version, bytes) != found {
             return Err(Error::damaged_at("the checksum of a value that waits", block, found));
         }
-        Ok(Some(version))
+        Ok(version)
     }
 
     /// Commits what waits.
+    #[cold]
     pub(crate) fn publish_pending(&mut self) -> Result<(), Error> {
-        if self.pending()? == 0 {
+        let block = self.pending()?;
+        if block == 0 {
             return Ok(());
         }
         let mut bytes = Vec::new();
-        if self.read_pending(&mut bytes)?.is_some() {
-            self.writer.commit(&bytes)?;
-            self.space.commons.point("value.published");
-        }
+        self.read_pending(block, &mut bytes)?;
+        self.writer.commit(&bytes)?;
+        self.space.commons.point("value.published");
         self.arena.release(self.body + PENDING, self.deadline)
     }
 }
 
 /// What waits, else the value.
 impl Bytes for Writing<'_, '_, '_> {
+    #[inline(always)]
     fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
-        if !self.is_read_committed
-            && let Some(version) = self.read_pending(buffer)?
-        {
-            return Ok(version);
+        match self.pending()? {
+            block if block != 0 && !self.is_read_committed => {
+                into(buffer, |copy| self.read_pending(block, copy))
+            }
+            _ => self.writer.read(buffer),
         }
-        self.writer.read(buffer)
     }
 }
 
@@ -500,30 +533,30 @@ struct Reading<'o> {
 }
 
 impl Bytes for Reading<'_> {
-    #[inline]
+    #[inline(always)]
     fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
         self.object.check()?;
         let space = &*self.object.space;
         space.count_read();
-        let arena = space.arena()?;
+        let arena = space.arena();
         let flip = Flip::at(&space.commons, self.object.found.body)?.in_arena(&arena);
         // Only who comes to wait has reason to ask for the time.
         let deadline = || self.patience.and_then(|patience| Instant::now().checked_add(patience));
         if space.flags()? & (STARTING | IN_PROGRESS) == 0 {
             return flip.read_with(buffer, deadline);
         }
-        self.read_carefully(&arena, &flip, buffer, deadline())
+        into(buffer, |copy| self.read_carefully(&arena, &flip, copy, deadline()))
     }
 }
 
 impl Reading<'_> {
     /// While a share starts, or a transaction is in progress.
     #[cold]
-    fn read_carefully<B: Buffer + ?Sized>(
+    fn read_carefully(
         &self,
         arena: &Arena<'_, Commons>,
         flip: &Flip<'_, Commons>,
-        buffer: &mut B,
+        buffer: &mut Vec<u8>,
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
         let space = &*self.object.space;

@@ -43,7 +43,6 @@ use crate::sync::modelled::{Ordering, fence};
 /// Blocks of shared memory.
 pub struct Arena<'g, G: Ground> {
     ground: &'g G,
-    lock: Lock<'g, G>,
     layout: Cow<'g, Layout>,
 }
 
@@ -74,7 +73,8 @@ impl<'g, G: Ground> Arena<'g, G> {
         {
             ground.u64(at + word)?.store(value, Ordering::Relaxed);
         }
-        Ok(Arena { ground, lock: Lock::at(ground, at)?, layout: Cow::Owned(layout) })
+        Lock::at(ground, at)?;
+        Ok(Arena { ground, layout: Cow::Owned(layout) })
     }
 
     /// An arena that somebody made.
@@ -83,23 +83,21 @@ impl<'g, G: Ground> Arena<'g, G> {
     ///
     /// Damaged, if there is none.
     pub fn open(ground: &'g G, at: Offset) -> Result<Arena<'g, G>, Error> {
-        let lock = Lock::at(ground, at)?;
+        Lock::at(ground, at)?;
         let get = |word| {
             let at = at.checked_add(word).ok_or_else(|| Error::damaged_at("an arena", at, at))?;
             ground.u64(at).map(|word| word.load(Ordering::Relaxed))
         };
         let layout = Layout::new(at, get(CHUNK_BYTES)?, get(MOST_CHUNKS)?, get(FIRST)?)?;
-        Ok(Arena { ground, lock, layout: Cow::Owned(layout) })
+        Ok(Arena { ground, layout: Cow::Owned(layout) })
     }
 
-    /// The arena of a layout that was found before, without another look at it.
-    ///
-    /// # Errors
-    ///
-    /// Damaged, if it does not lie in this memory.
+    /// The arena of a layout that was found before, without another look at it. If it does not lie in this
+    /// memory, whatever needs its books says so.
     #[inline]
-    pub fn again(ground: &'g G, layout: &'g Layout) -> Result<Arena<'g, G>, Error> {
-        Ok(Arena { ground, lock: Lock::at(ground, layout.at)?, layout: Cow::Borrowed(layout) })
+    #[must_use]
+    pub fn again(ground: &'g G, layout: &'g Layout) -> Arena<'g, G> {
+        Arena { ground, layout: Cow::Borrowed(layout) }
     }
 
     /// What [`again`](Arena::again) takes.
@@ -241,7 +239,7 @@ impl<'g, G: Ground> Arena<'g, G> {
 
     /// Takes the lock, and repairs the books if their last holder died.
     fn hold(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
-        let mut guard = self.lock.lock_until(deadline)?;
+        let mut guard = Lock::at(self.ground, self.layout.at)?.lock_until(deadline)?;
         if guard.was_abandoned() {
             let books = self.books();
             self.ground.point("arena.repair.begin");

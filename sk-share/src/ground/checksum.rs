@@ -20,37 +20,44 @@ pub(crate) fn checksum(which: u64, bytes: &[u8]) -> u64 {
     let [k0, k1, k2, k3, p0, p1, p2, p3] = KEYS;
     let mut lanes = [k0, k1, k2, k3];
     let partners = [p0, p1, p2, p3];
-    let mut absorb = |block: &[u8; 64]| {
-        let (pairs, _) = block.as_chunks::<16>();
-        for ((lane, partner), pair) in lanes.iter_mut().zip(partners).zip(pairs) {
-            let [low, high] = halves(pair);
-            *lane = fold(*lane ^ low, partner ^ high);
-        }
-    };
     let (blocks, rest) = bytes.as_chunks::<64>();
-    blocks.iter().for_each(&mut absorb);
+    for block in blocks {
+        absorb(&mut lanes, partners, block);
+    }
     if !rest.is_empty() {
         let mut last = [0; 64];
         for (to, from) in last.iter_mut().zip(rest) {
             *to = *from;
         }
-        absorb(&last);
+        absorb(&mut lanes, partners, &last);
     }
     let [a, b, c, d] = lanes;
     fold(a ^ which, b ^ k3) ^ fold(c ^ bytes.len() as u64, d ^ p0)
 }
 
+#[inline(always)]
+fn absorb(lanes: &mut [u64; 4], partners: [u64; 4], block: &[u8; 64]) {
+    let (pairs, _) = block.as_chunks::<16>();
+    for ((lane, partner), pair) in lanes.iter_mut().zip(partners).zip(pairs) {
+        let [low, high] = halves(pair);
+        *lane = fold(*lane ^ low, partner ^ high);
+    }
+}
+
+#[inline]
 fn halves(pair: &[u8; 16]) -> [u64; 2] {
     let both = u128::from_le_bytes(*pair);
     [low(both), low(both >> 64)]
 }
 
 /// Both halves of the product, since each misses bits of the factors.
+#[inline]
 fn fold(one: u64, two: u64) -> u64 {
     let product = u128::from(one) * u128::from(two);
     low(product) ^ low(product >> 64)
 }
 
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the upper half is looked at by itself")]
 fn low(both: u128) -> u64 {
     both as u64

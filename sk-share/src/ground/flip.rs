@@ -87,6 +87,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// # Errors
     ///
     /// Damaged, if none fits there.
+    #[inline(always)]
     pub fn at(ground: &'g G, at: Offset) -> Result<Flip<'g, G>, Error> {
         let [owner, _, version, begun, slots @ ..] = ground.words::<WORDS>(at)?;
         let slots = slots
@@ -97,6 +98,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// Where values of more than 64 bytes lie. The same for all who write this value.
+    #[inline(always)]
     #[must_use]
     pub fn in_arena(self, arena: &'g Arena<'g, G>) -> Flip<'g, G> {
         Flip { arena: Some(arena), ..self }
@@ -141,19 +143,29 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// As [`read`](Flip::read), where to know the deadline costs something.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_with<B: Buffer + ?Sized>(
         &self,
         bytes: &mut B,
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<u64, Error> {
-        for _ in 0..TRIES {
+        let version = self.version();
+        if let Copied::Whole = self.copy(version, bytes)? {
+            return Ok(version);
+        }
+        into(bytes, |copy| self.read_again(copy, deadline()))
+    }
+
+    /// For one who was overtaken.
+    #[cold]
+    fn read_again(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<u64, Error> {
+        for _ in 1..TRIES {
             let version = self.version();
             if let Copied::Whole = self.copy(version, bytes)? {
                 return Ok(version);
             }
         }
-        self.lock(deadline())?.read(bytes)
+        self.lock(deadline)?.read(bytes)
     }
 
     /// Commits `bytes`, after all that was committed before, and gives the version.
@@ -173,6 +185,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// # Errors
     ///
     /// Timeout, re-entry, damaged.
+    #[inline(always)]
     pub fn lock(&self, deadline: Option<Instant>) -> Result<Writer<'_, 'g, G>, Error> {
         let guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
         Ok(Writer { flip: self, guard, deadline })
@@ -208,12 +221,14 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// The number of the last commit.
+    #[inline]
     #[must_use]
     pub fn version(&self) -> u64 {
         // Acquire: (A3).
         self.version.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn changes(&self) -> Result<EventCount<'g, G>, Error> {
         EventCount::at(self.ground, self.at + CHANGES)
     }
@@ -248,6 +263,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         Ok(Attempt::Done(version))
     }
 
+    #[inline(always)]
     fn slot(&self, version: u64) -> Slot<'g> {
         let [even, odd] = self.slots;
         let (number, words) = if version & 1 == 0 { (0, even) } else { (1, odd) };
@@ -256,7 +272,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// Copies the slot of `version`, which was loaded with acquire (A3).
-    #[inline]
+    #[inline(always)]
     fn copy<B: Buffer + ?Sized>(&self, version: u64, bytes: &mut B) -> Result<Copied, Error> {
         if version == 0 {
             bytes.of_length(0)?;
@@ -268,13 +284,12 @@ impl<'g, G: Ground> Flip<'g, G> {
         let length = slot.length.load(Ordering::Relaxed);
         let check = slot.check.load(Ordering::Relaxed);
         let block = slot.block.load(Ordering::Relaxed);
-        // Before memory is asked for: the length may be of another commit than the version.
-        if self.is_overtaken(version) {
-            return Ok(Copied::Overtaken);
-        }
         let too_long = || Error::damaged_at("the length of a value", slot.at, length);
-        let is_in_place = length <= IN_PLACE;
-        if !is_in_place {
+        if length > IN_PLACE {
+            // Before memory is asked for: the length may be of another commit than the version.
+            if self.is_overtaken(version) {
+                return Ok(Copied::Overtaken);
+            }
             if !self.arena.is_some_and(|arena| arena.may_hold(block, length)) {
                 return Err(Error::damaged_at("the block of a value", slot.at, block));
             }
@@ -282,8 +297,13 @@ impl<'g, G: Ground> Flip<'g, G> {
                 return Err(too_long());
             }
         }
-        let to = bytes.of_length(usize::try_from(length).map_err(|_| too_long())?)?;
-        let copied = if is_in_place {
+        let to = match bytes.of_length(usize::try_from(length).map_err(|_| too_long())?) {
+            Ok(to) => to,
+            Err(_) if self.is_overtaken(version) => return Ok(Copied::Overtaken),
+            Err(error) => return Err(error),
+        };
+        // By what `to` is long, which a caller may know before it runs.
+        let copied = if to.len() as u64 <= IN_PLACE {
             copy_out(slot.bytes, to);
             Ok(())
         } else {
@@ -301,6 +321,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 
     /// Whether somebody may have written into the slot of `version` since that was loaded.
+    #[inline]
     fn is_overtaken(&self, version: u64) -> bool {
         // Acquire: (A6).
         fence(Ordering::Acquire);
@@ -323,6 +344,19 @@ pub trait Buffer {
     ///
     /// What the caller says of a value of another length than it can be.
     fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error>;
+}
+
+/// Reads by way of a buffer of its own. For paths that are seldom taken: a buffer that no other function ever sees
+/// can be held in registers, if this is a part of whoever calls it.
+#[inline(always)]
+pub(crate) fn into<B: Buffer + ?Sized>(
+    bytes: &mut B,
+    read: impl FnOnce(&mut Vec<u8>) -> Result<u64, Error>,
+) -> Result<u64, Error> {
+    let mut copy = Vec::new();
+    let version = read(&mut copy)?;
+    bytes.of_length(copy.len())?.copy_from_slice(&copy);
+    Ok(version)
 }
 
 /// It takes the length of the value.
@@ -364,7 +398,7 @@ impl Slot<'_> {
 }
 
 /// As relaxed words, of which the last may be used in part.
-#[inline]
+#[inline(always)]
 fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
     let (whole, rest) = bytes.as_chunks_mut::<8>();
     let mut words = words.iter();
@@ -379,7 +413,7 @@ fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
 }
 
 /// As relaxed words; what is left of the last one is zero.
-#[inline]
+#[inline(always)]
 fn copy_in(words: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
     let mut words = words.iter();
@@ -416,12 +450,14 @@ pub struct Writer<'f, 'g, G: Ground> {
 
 impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// Whether the last writer died: it may have committed, or not.
+    #[inline]
     #[must_use]
     pub fn was_abandoned(&self) -> bool {
         self.guard.was_abandoned()
     }
 
     /// The number of the last commit.
+    #[inline]
     #[must_use]
     pub fn version(&self) -> u64 {
         self.flip.version()
@@ -432,6 +468,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// Damaged.
+    #[inline(always)]
     pub fn read<B: Buffer + ?Sized>(&self, bytes: &mut B) -> Result<u64, Error> {
         let version = self.version();
         match self.flip.copy(version, bytes)? {
@@ -446,6 +483,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
 
     /// Where the bytes of the next commit lie. A block of the slot that is not needed any more is
     /// given back.
+    #[inline(always)]
     fn place(&self, slot: Slot<'g>, length: u64) -> Result<Place<'f, 'g, G>, Error> {
         let block = slot.block.load(Ordering::Relaxed);
         let Some(arena) = self.flip.arena else {
@@ -470,6 +508,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// Full, if there is no room; damaged. Then the value is as it was.
+    #[inline(always)]
     pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let next = self.stage(bytes)?;
         self.publish(next)?;
@@ -483,6 +522,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// As for [`commit`](Writer::commit).
+    #[inline(always)]
     pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let Flip { ground, begun, .. } = *self.flip;
         let number = self.version();
@@ -532,6 +572,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// # Errors
     ///
     /// None that could happen: the words were looked at when the value was found.
+    #[inline(always)]
     pub fn publish(&mut self, next: u64) -> Result<(), Error> {
         let ground = self.flip.ground;
         // All that can fail comes before anything changes.

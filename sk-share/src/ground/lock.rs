@@ -86,7 +86,7 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// # Errors
     ///
     /// As for [`lock`](Lock::lock).
-    #[inline]
+    #[inline(always)]
     pub fn try_lock(&self) -> Result<Option<Guard<'g, G>>, Error> {
         self.try_lock_as(self.ground.me()?)
     }
@@ -96,13 +96,13 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// # Errors
     ///
     /// As for [`lock`](Lock::lock); there is no re-entry for what stands for a process.
-    #[inline]
+    #[inline(always)]
     pub fn try_lock_as(&self, me: AgentRef) -> Result<Option<Guard<'g, G>>, Error> {
         self.ground.point("lock.take");
         // Acquire: (A2).
         match self.owner.compare_exchange(0, me.to_word(), Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Ok(Some(self.guard(false))),
-            Err(found) => self.take(found, me, 0),
+            Err(found) => Ok(self.take(found, me, 0)?.map(|abandoned| self.guard(abandoned))),
         }
     }
 
@@ -111,23 +111,28 @@ impl<'g, G: Ground> Lock<'g, G> {
     /// # Errors
     ///
     /// Timeout, if it was held all that time; else as for [`lock`](Lock::lock).
-    #[inline]
+    #[inline(always)]
     pub fn lock_until(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
         match self.try_lock()? {
             Some(guard) => Ok(guard),
-            None => self.wait(deadline),
+            None => Ok(self.guard(self.wait(deadline)?)),
         }
     }
 
+    /// Waits until it is taken, and says whether it was abandoned. It gives no guard, so that one which is made
+    /// without a wait need not lie where this could write it.
     #[cold]
-    fn wait(&self, deadline: Option<Instant>) -> Result<Guard<'g, G>, Error> {
+    fn wait(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let me = self.ground.me()?;
         let mut has_slept = false;
-        wait_for(self.ground, "the lock was free", deadline, || {
+        let guard = wait_for(self.ground, "the lock was free", deadline, || {
             let attempt = self.attempt(me, has_slept);
             has_slept = true;
             attempt
-        })
+        })?;
+        let abandoned = guard.abandoned;
+        guard.keep();
+        Ok(abandoned)
     }
 
     /// One look for one who waits: the lock, or what to sleep on before the next look.
@@ -153,7 +158,7 @@ impl<'g, G: Ground> Lock<'g, G> {
             self.ground.point("lock.looked");
             if self.is_to_be_had(found, me)?.is_some() {
                 match self.take(found, me, waiters)? {
-                    Some(guard) => return Ok(Attempt::Done(guard)),
+                    Some(abandoned) => return Ok(Attempt::Done(self.guard(abandoned))),
                     None => continue,
                 }
             }
@@ -173,10 +178,10 @@ impl<'g, G: Ground> Lock<'g, G> {
         }
     }
 
-    /// One try on what `owner` was `found` to be, with `waiters` set on success. `None`: it is held
-    /// by another, who lives, or was somebody else's in between.
+    /// One try on what `owner` was `found` to be, with `waiters` set on success; gives whether it was abandoned.
+    /// `None`: it is held by another, who lives, or was somebody else's in between.
     #[cold]
-    fn take(&self, found: u64, me: AgentRef, waiters: u64) -> Result<Option<Guard<'g, G>>, Error> {
+    fn take(&self, found: u64, me: AgentRef, waiters: u64) -> Result<Option<bool>, Error> {
         let Some(abandoned) = self.is_to_be_had(found, me)? else { return Ok(None) };
         // WAITERS of a dead holder stay: those sleepers have not been woken by anybody.
         let mine = me.to_word() | waiters | found & WAITERS;
@@ -185,7 +190,7 @@ impl<'g, G: Ground> Lock<'g, G> {
         match self.owner.compare_exchange(found, mine, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => {
                 self.ground.point(if abandoned { "lock.taken_over" } else { "lock.taken_late" });
-                Ok(Some(self.guard(abandoned)))
+                Ok(Some(abandoned))
             }
             Err(_) => Ok(None),
         }
@@ -257,6 +262,7 @@ impl<'g, G: Ground> Lock<'g, G> {
         Ok(self.guard(abandoned))
     }
 
+    #[inline(always)]
     fn guard(&self, abandoned: bool) -> Guard<'g, G> {
         Guard {
             ground: self.ground,
@@ -291,6 +297,7 @@ pub struct Guard<'g, G: Ground> {
 impl<G: Ground> Guard<'_, G> {
     /// Whether a holder died and nobody has repaired since what the lock protects. Then the caller
     /// does, and says so with [`repaired`](Guard::repaired).
+    #[inline]
     #[must_use]
     pub fn was_abandoned(&self) -> bool {
         self.abandoned
@@ -298,6 +305,7 @@ impl<G: Ground> Guard<'_, G> {
 
     /// What the lock protects is whole. Without this, an abandoned lock that is given back is
     /// abandoned for the next holder too.
+    #[inline]
     pub fn repaired(&mut self) {
         self.unrepaired = false;
     }
@@ -308,22 +316,22 @@ impl<G: Ground> Guard<'_, G> {
     }
 }
 
-impl<G: Ground> Guard<'_, G> {
-    #[cold]
-    fn wake_one(&self) {
-        self.ground.point("unlock.given");
-        // It was there when the lock was found, and memory never shrinks.
-        let Ok(turn) = self.ground.u32(self.at + TURN) else { return };
-        // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
-        turn.fetch_add(1, Ordering::Release);
-        self.ground.point("unlock.turned");
-        self.ground.wake(turn, 1);
-        self.ground.point("unlock.woken");
-    }
+/// Wakes one who waits for a lock that was given back. By values: a guard that only inlined code sees need not
+/// lie in memory.
+#[cold]
+fn wake_one<G: Ground>(ground: &G, at: Offset) {
+    ground.point("unlock.given");
+    // It was there when the lock was found, and memory never shrinks.
+    let Ok(turn) = ground.u32(at + TURN) else { return };
+    // Release: (A5), so that who reads this turn finds the lock as we left it, or later.
+    turn.fetch_add(1, Ordering::Release);
+    ground.point("unlock.turned");
+    ground.wake(turn, 1);
+    ground.point("unlock.woken");
 }
 
 impl<G: Ground> Drop for Guard<'_, G> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.ground.has_ended() {
             return;
@@ -332,7 +340,7 @@ impl<G: Ground> Drop for Guard<'_, G> {
         // Release: (A2).
         let held = self.owner.swap(if self.unrepaired { ABANDONED } else { 0 }, Ordering::Release);
         if held & WAITERS != 0 {
-            self.wake_one();
+            wake_one(self.ground, self.at);
         }
     }
 }

@@ -42,6 +42,7 @@ impl Commons {
     }
 
     /// The memory.
+    #[inline]
     pub fn region(&self) -> &Region {
         &self.region
     }
@@ -53,6 +54,7 @@ impl Commons {
 }
 
 impl From<Agent> for AgentRef {
+    #[inline]
     fn from(agent: Agent) -> AgentRef {
         // The generation of an agent is never 0.
         let generation = NonZeroU32::new(agent.generation()).unwrap_or(NonZeroU32::MIN);
@@ -95,7 +97,7 @@ impl Ground for Commons {
         self.region.read(at, bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn me(&self) -> Result<AgentRef, Error> {
         self.roster.agent().map(AgentRef::from)
     }

@@ -479,6 +479,7 @@ impl Region {
 
     /// # Errors
     /// This process is a copy of the one that has the handle.
+    #[inline]
     pub(crate) fn check_incarnation(&self) -> Result<(), Error> {
         if this_incarnation()? == self.inner.incarnation {
             Ok(())
@@ -602,6 +603,7 @@ fn map(file: &Arc<OwnedFd>, bytes: u64) -> Result<Memory, Error> {
     Memory::of(file, bytes).map_err(|error| Error::system(reason, bytes, error))
 }
 
+#[inline]
 fn this_incarnation() -> Result<u32, Error> {
     sys::incarnation().map_err(|error| Error::system("no page that is wiped on fork", 1, error))
 }

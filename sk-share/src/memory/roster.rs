@@ -241,6 +241,7 @@ impl Roster {
     /// # Errors
     /// All agents are in use; the thread is one of another roster, is ending, or holds a robust mutex of the
     /// C library; the handle is a copy, or this process has left.
+    #[inline(always)]
     pub fn agent(&self) -> Result<Agent, Error> {
         of_this_thread(self.shared())
     }
@@ -319,6 +320,7 @@ impl Roster {
         self.membership.leave();
     }
 
+    #[inline]
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.membership.shared
     }
@@ -350,6 +352,7 @@ impl Drop for Membership {
 impl Shared {
     /// # Errors
     /// The handle is a copy made by fork, or this process has left.
+    #[inline]
     pub(super) fn check(&self) -> Result<(), Error> {
         self.region.check_incarnation()?;
         if self.has_left.load(Ordering::Acquire) {

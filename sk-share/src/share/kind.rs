@@ -38,7 +38,7 @@ pub(crate) fn spec(kind: u32, type_name: &str, bytes: u64) -> Spec<'_> {
 impl Objects<Commons> for Space {
     fn destroy(&self, kind: u32, body: Offset) -> Result<(), Error> {
         match kind {
-            VALUE => value::destroy(self, &self.arena()?, body),
+            VALUE => value::destroy(self, &self.arena(), body),
             LIST => list::whole::destroy(self, body),
             QUEUE => queue::whole::destroy(self, body),
             // They have nothing besides their block.
@@ -93,7 +93,7 @@ fn writing<R>(
     deadline: Option<Instant>,
     work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let arena: Arena<'_, Commons> = space.arena()?;
+    let arena: Arena<'_, Commons> = space.arena();
     let flip = Flip::at(&space.commons, found.body)?.in_arena(&arena);
     work(&mut Writing::begin(space, found.body, &arena, &flip, deadline)?)
 }

@@ -14,8 +14,8 @@ use crate::ground::{
     Arena, Directory, EventCount, FLAGS, Found, Ground as _, Layout, Open, Spec, Transactions,
 };
 use crate::memory::{Commons, Descriptors, Kind, Member, Region, RegionId, Roster};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak, lock};
-use crate::sys;
+use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, lock};
+use crate::sys::{self, Held};
 
 /// The memory of one share as this process has it. There is one of each in a process.
 pub(crate) struct Space {
@@ -27,12 +27,17 @@ pub(crate) struct Space {
     /// About how often values were read here; see [`Space::count_read`].
     reads: AtomicU64,
     errors: AtomicU64,
+    /// Words that every operation looks at, found once.
+    attention: Held<AtomicU64>,
+    activity: Held<AtomicU32>,
 }
 
 /// An object that this process holds: pinned until the last handle is dropped.
 pub struct Object {
     pub(crate) space: Arc<Space>,
     pub(crate) found: Found,
+    /// Not 0 once it was removed; found once, since every operation looks at it.
+    removed: Held<AtomicU32>,
 }
 
 /// How long one waits for another process that is at the names of a share.
@@ -90,14 +95,14 @@ impl Space {
         }
         let commons = find()?;
         let layout = Arena::open(&commons, ARENA)?.layout();
-        let space = Arc::new(Space::new(commons, layout));
+        let space = Arc::new(Space::new(commons, layout)?);
         space.with_names(None, |names| names.attach(space.member().to_bits()))?;
         spaces.push(Arc::downgrade(&space));
         Ok(space)
     }
 
     fn enter(commons: Commons, layout: Layout) -> Result<Arc<Space>, Error> {
-        let space = Arc::new(Space::new(commons, layout));
+        let space = Arc::new(Space::new(commons, layout)?);
         space.with_names(None, |names| names.attach(space.member().to_bits()))?;
         let mut spaces = lock(&SPACES);
         spaces.retain(|space| space.strong_count() > 0);
@@ -105,15 +110,19 @@ impl Space {
         Ok(space)
     }
 
-    fn new(commons: Commons, layout: Layout) -> Space {
-        Space {
+    fn new(commons: Commons, layout: Layout) -> Result<Space, Error> {
+        let attention = commons.region().hold64(ATTENTION)?;
+        let activity = commons.region().hold32(ACTIVITY)?;
+        Ok(Space {
             commons,
             layout,
             objects: Mutex::default(),
             blobs: Mutex::default(),
             reads: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-        }
+            attention,
+            activity,
+        })
     }
 
     fn member(&self) -> Member {
@@ -125,7 +134,7 @@ impl Space {
     }
 
     #[inline]
-    pub(crate) fn arena(&self) -> Result<Arena<'_, Commons>, Error> {
+    pub(crate) fn arena(&self) -> Arena<'_, Commons> {
         Arena::again(&self.commons, &self.layout)
     }
 
@@ -138,7 +147,7 @@ impl Space {
     ) -> Result<R, Error> {
         self.commons.region().check_incarnation()?;
         let deadline = deadline.or_else(|| Instant::now().checked_add(patience()));
-        let arena = self.arena()?;
+        let arena = self.arena();
         let row = self.member().row() as u64;
         let directory = Directory::at(&self.commons, &arena, DIRECTORY, row)?;
         let open = directory.open(self, deadline)?;
@@ -159,7 +168,7 @@ impl Space {
         &self,
         work: impl FnOnce(&Directory<'_, Commons>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let arena = self.arena()?;
+        let arena = self.arena();
         let row = self.member().row() as u64;
         work(&Directory::at(&self.commons, &arena, DIRECTORY, row)?)
     }
@@ -172,7 +181,8 @@ impl Space {
     /// What has to be looked after before a read or a write; 0 as a rule.
     #[inline]
     pub(crate) fn flags(&self) -> Result<u64, Error> {
-        Ok(self.transactions()?.attention()? & FLAGS)
+        // Acquire: (A11).
+        Ok(self.attention.load(Ordering::Acquire) & FLAGS)
     }
 
     /// The object that `find` finds or makes, as all handles of this process have it.
@@ -188,7 +198,8 @@ impl Space {
         if let Some(here) = objects.get(&found.serial).and_then(Weak::upgrade) {
             return Ok(Some(here));
         }
-        let object = Arc::new(Object { space: Arc::clone(self), found });
+        let removed = self.commons.region().hold32(found.mark_of_removal())?;
+        let object = Arc::new(Object { space: Arc::clone(self), found, removed });
         objects.insert(found.serial, Arc::downgrade(&object));
         Ok(Some(object))
     }
@@ -282,8 +293,16 @@ impl Space {
     /// Tells those who watch more than one object that one has changed.
     #[inline]
     pub(crate) fn notify_activity(&self) {
+        // As `EventCount::notify_if_waited` has it.
+        if EventCount::<Commons>::is_waited(self.activity.load(Ordering::SeqCst)) {
+            self.notify_watchers();
+        }
+    }
+
+    #[cold]
+    fn notify_watchers(&self) {
         if let Ok(activity) = EventCount::at(&self.commons, ACTIVITY) {
-            activity.notify_if_waited();
+            activity.notify_all();
         }
     }
 
@@ -324,7 +343,7 @@ impl Space {
 
 impl Object {
     /// An error if it was removed, by [`clear`](crate::Share::clear) for example.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.is_detached()? { Err(self.not_found()) } else { Ok(()) }
     }
@@ -332,7 +351,8 @@ impl Object {
     #[inline]
     pub(crate) fn is_detached(&self) -> Result<bool, Error> {
         self.space.commons.region().check_incarnation()?;
-        Directory::is_detached(&self.space.commons, &self.found)
+        // Acquire: (A9).
+        Ok(self.removed.load(Ordering::Acquire) != 0)
     }
 
     #[cold]

@@ -59,7 +59,7 @@ impl Share {
             }
             Ok(stats)
         })?;
-        stats.used_bytes = space.arena()?.check(None)?.used.values().sum();
+        stats.used_bytes = space.arena().check(None)?.used.values().sum();
         stats.processes = space.commons.roster().members()?.len() as u64;
         Ok(stats)
     }

@@ -1,7 +1,7 @@
 //! What an object is for whoever finds it, and what the directory does not know of it.
 
 use super::super::words::{Ground, Offset};
-use super::layout::SPARE;
+use super::layout::{IS_DETACHED, SPARE};
 use crate::error::Error;
 
 /// The longest name of an object, and of a type as far as it is kept.
@@ -42,6 +42,12 @@ impl Found {
     #[must_use]
     pub fn spare(&self) -> Offset {
         self.block + SPARE
+    }
+
+    /// The `u32` that is not 0 once the object was removed; loaded with acquire (A9).
+    #[must_use]
+    pub fn mark_of_removal(&self) -> Offset {
+        self.block + IS_DETACHED
     }
 }
 

@@ -1,6 +1,6 @@
 //! Agents: threads that hold things. How a slot is taken and given back is the backend's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use super::backend::slot::{self, Hold};
@@ -62,11 +62,13 @@ impl Agent {
     }
 
     /// The place in the table, below [`Roster::AGENTS`].
+    #[inline]
     pub fn slot(self) -> u16 {
         self.slot
     }
 
     /// Which use of that place; never 0.
+    #[inline]
     pub fn generation(self) -> u32 {
         self.generation
     }
@@ -87,11 +89,24 @@ struct Held {
 
 thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+
+    /// The agent in `HELD`, and the address of what it is shared with, which lives as long as it is held there. Every
+    /// lock asks for it, and a cell that nothing has to drop is one instruction away.
+    static KNOWN: Cell<Option<(*const Shared, Agent)>> = const { Cell::new(None) };
 }
 
 /// The agent of the calling thread in this roster.
+#[inline(always)]
 pub(in crate::memory) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, Error> {
     shared.check()?;
+    match KNOWN.get() {
+        Some((known, agent)) if known == Arc::as_ptr(shared) => Ok(agent),
+        _ => find_or_take(shared),
+    }
+}
+
+#[cold]
+fn find_or_take(shared: &Arc<Shared>) -> Result<Agent, Error> {
     HELD.try_with(|cell| {
         let mut held = cell.try_borrow_mut().map_err(|_| Error::new(Reason::ThreadEnds))?;
         match &*held {
@@ -106,6 +121,7 @@ pub(in crate::memory) fn of_this_thread(shared: &Arc<Shared>) -> Result<Agent, E
         let (agent, hold) = slot::take(shared)?;
         shared.count_awake(true);
         *held = Some(Held { shared: Arc::clone(shared), hold, agent });
+        KNOWN.set(Some((Arc::as_ptr(shared), agent)));
         Ok(agent)
     })
     .unwrap_or_else(|_| Err(Error::new(Reason::ThreadEnds)))
@@ -122,6 +138,7 @@ pub(in crate::memory) fn is_this_thread_an_agent(shared: &Arc<Shared>) -> bool {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        KNOWN.set(None);
         // In a copy made by fork the slot belongs to the other process.
         if self.shared.region.check_incarnation().is_err() {
             return;
