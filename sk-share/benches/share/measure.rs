@@ -131,7 +131,10 @@ pub(crate) fn median(values: Vec<f64>) -> f64 {
 
 pub(crate) fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * part).round() as usize]
+    // The first that is not below the part.
+    let place =
+        (0..values.len() - 1).find(|place| *place as f64 >= (values.len() - 1) as f64 * part);
+    values[place.unwrap_or(values.len() - 1)]
 }
 
 /// Prints one figure.

@@ -162,7 +162,7 @@ impl Raw {
     #[inline]
     pub(crate) fn push(&self, element: &[u64; 8]) {
         self.lock();
-        let slot = self.add_guarded() as usize % SLOTS;
+        let slot = usize::try_from(self.add_guarded()).unwrap_or(0) % SLOTS;
         let to = self.map.as_mut_ptr().wrapping_add(RING + slot * 64).cast::<[u64; 8]>();
         // SAFETY: 1 and 3; this thread holds the mutex, and the slot lies within the ring.
         unsafe { ptr::write_volatile(to, *element) };

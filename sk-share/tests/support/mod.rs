@@ -145,7 +145,8 @@ impl Memory {
     fn change_size(&self, word: usize, kind: u8) {
         let [low, high] = [0, 1].map(|half| &self.singles[word * 2 + half]);
         let double = &self.doubles[word];
-        let halves = |of: u64| [of, of >> 32].map(|half| (half & u64::from(u32::MAX)) as u32);
+        let half = |of: u64| u32::try_from(of & u64::from(u32::MAX)).unwrap();
+        let halves = |of: u64| [half(of), half(of >> 32)];
         if kind == 1 {
             let [low, high] = [low, high].map(|half| u64::from(half.load(Ordering::Acquire)));
             double.store(high << 32 | low, Ordering::Release);
