@@ -10,7 +10,7 @@ use sk_share::{Error, Share, Shared};
 
 use super::patience::{Polled, SHORT, WATCHDOG, add_up};
 
-/// Rows: SHA-04, SHA-09
+/// Rows: SHA-04, SHA-09, SHA-48
 #[test]
 fn an_update_is_all_or_nothing() {
     let share = Share::new().unwrap();
