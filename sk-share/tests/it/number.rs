@@ -109,7 +109,6 @@ macro_rules! integers {
     )*};
 }
 
-/// Rows: SHA-46
 mod as_the_model {
     use super::*;
 

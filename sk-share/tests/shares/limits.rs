@@ -50,7 +50,7 @@ fn goes_on((share, value, list, queue, number): &Both) -> Tried<()> {
 }
 
 /// Rows: SHA-23
-pub(crate) fn of_files() -> Tried<()> {
+pub(crate) fn a_limit_of_files_is_an_error_and_loses_nothing() -> Tried<()> {
     let both = both()?;
     spawn("limited_files", &both)?.succeeded()?;
     // All who have it are told, and whoever has no such limit goes on.
@@ -88,7 +88,7 @@ pub(crate) fn limited_files() -> Tried<()> {
 }
 
 /// Rows: SHA-23
-pub(crate) fn of_addresses() -> Tried<()> {
+pub(crate) fn a_limit_of_addresses_is_an_error_and_loses_nothing() -> Tried<()> {
     let both = both()?;
     spawn("limited_addresses", &both)?.succeeded()?;
     assert_eq!(both.4.get(), 1);
@@ -112,7 +112,7 @@ pub(crate) fn limited_addresses() -> Tried<()> {
 }
 
 /// Rows: SHA-23
-pub(crate) fn of_descriptors() -> Tried<()> {
+pub(crate) fn a_limit_of_descriptors_is_an_error_and_loses_nothing() -> Tried<()> {
     let both = both()?;
     spawn("limited_descriptors", &both)?.succeeded()?;
     assert_eq!(both.4.get(), 1);

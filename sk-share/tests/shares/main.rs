@@ -34,18 +34,36 @@ fn main() -> ExitCode {
     add("a_share_arrives_connected", a_share_arrives_connected);
     add("a_share_outlives_its_maker", a_share_outlives_its_maker);
     add("a_stopped_writer_keeps_no_reader_waiting", a_stopped_writer_keeps_no_reader_waiting);
-    add("what_is_written_while_stopped_outlives_its_writer", what_is_written_while_stopped);
+    add(
+        "what_is_written_while_stopped_outlives_its_writer",
+        what_is_written_while_stopped_outlives_its_writer,
+    );
     if cfg!(not(sk_portable)) {
         // Files in the directory for temporary files have no names to be found by.
-        add("a_blob_is_found_by_name_in_another_process", a_blob_is_found_by_name);
+        add(
+            "a_blob_is_found_by_name_in_another_process",
+            a_blob_is_found_by_name_in_another_process,
+        );
     }
-    add("a_waiter_hears_of_a_change_in_another_process", a_waiter_hears_of_a_change);
-    add("a_forked_copy_has_no_handles_but_numbers", a_forked_copy_has_no_handles);
+    add(
+        "a_waiter_hears_of_a_change_in_another_process",
+        a_waiter_hears_of_a_change_in_another_process,
+    );
+    add("a_forked_copy_has_no_handles_but_numbers", a_forked_copy_has_no_handles_but_numbers);
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
-    add("a_limit_of_files_is_an_error_and_loses_nothing", limits::of_files);
-    add("a_limit_of_addresses_is_an_error_and_loses_nothing", limits::of_addresses);
-    add("a_limit_of_descriptors_is_an_error_and_loses_nothing", limits::of_descriptors);
-    add("thousands_of_waits_cost_few_threads", waiting::thousands_of_waits);
+    add(
+        "a_limit_of_files_is_an_error_and_loses_nothing",
+        limits::a_limit_of_files_is_an_error_and_loses_nothing,
+    );
+    add(
+        "a_limit_of_addresses_is_an_error_and_loses_nothing",
+        limits::a_limit_of_addresses_is_an_error_and_loses_nothing,
+    );
+    add(
+        "a_limit_of_descriptors_is_an_error_and_loses_nothing",
+        limits::a_limit_of_descriptors_is_an_error_and_loses_nothing,
+    );
+    add("thousands_of_waits_cost_few_threads", waiting::thousands_of_waits_cost_few_threads);
     add("what_a_killed_process_held_is_free", waiting::what_a_killed_process_held_is_free);
     add("a_wait_survives_the_death_of_others", waiting::a_wait_survives_the_death_of_others);
     add(
@@ -153,7 +171,7 @@ fn a_stopped_writer_keeps_no_reader_waiting() -> Tried<()> {
 }
 
 /// Rows: SHA-18
-fn what_is_written_while_stopped() -> Tried<()> {
+fn what_is_written_while_stopped_outlives_its_writer() -> Tried<()> {
     let share = Share::new()?;
     let value = share.value("value", 1_u32)?;
     let number = share.number("number", 1_u32)?;
@@ -167,7 +185,7 @@ fn what_is_written_while_stopped() -> Tried<()> {
 }
 
 /// Rows: SHA-63, CER-44
-fn a_blob_is_found_by_name() -> Tried<()> {
+fn a_blob_is_found_by_name_in_another_process() -> Tried<()> {
     let share = Share::new()?;
     let bytes: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
@@ -186,7 +204,7 @@ fn a_blob_is_found_by_name() -> Tried<()> {
 }
 
 /// Rows: SHA-53, SHA-62
-fn a_waiter_hears_of_a_change() -> Tried<()> {
+fn a_waiter_hears_of_a_change_in_another_process() -> Tried<()> {
     let share = Share::new()?;
     let value: Shared<u32> = share.value("value", 0)?;
     let kid = spawn("changes", &value)?;
@@ -200,7 +218,7 @@ fn a_waiter_hears_of_a_change() -> Tried<()> {
     kid.succeeded()
 }
 
-fn a_forked_copy_has_no_handles() -> Tried<()> {
+fn a_forked_copy_has_no_handles_but_numbers() -> Tried<()> {
     spawn("forks", &Share::new()?)?.succeeded()
 }
 

@@ -13,7 +13,7 @@ use sk_share::{
 use super::program::{Kid, Tried, WATCHDOG, spawn};
 
 /// Rows: SHA-62
-pub(crate) fn thousands_of_waits() -> Tried<()> {
+pub(crate) fn thousands_of_waits_cost_few_threads() -> Tried<()> {
     spawn("waits", &Share::new()?)?.succeeded()
 }
 

@@ -244,7 +244,7 @@ pub(crate) fn waits() -> Tried<()> {
 }
 
 /// Rows: SHA-68, SHA-60
-pub(crate) fn at_any_moment() -> Tried<()> {
+pub(crate) fn processes_killed_at_any_moment_lose_nothing() -> Tried<()> {
     let board = Board::of(Share::new()?)?;
     let start = |kid: u64| {
         let role = if kid < WORKERS { "works" } else { "waits" };
@@ -349,7 +349,7 @@ const STEPS: &[&str] = &[
 /// At each step, when it is passed the first times and later.
 ///
 /// Rows: SHA-68
-pub(crate) fn at_every_step() -> Tried<()> {
+pub(crate) fn processes_killed_at_every_step_lose_nothing() -> Tried<()> {
     for step in STEPS {
         let board = Board::of(Share::new()?)?;
         let mut killed = 0;

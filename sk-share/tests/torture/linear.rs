@@ -190,7 +190,7 @@ pub(crate) fn lives() -> Tried<()> {
 }
 
 /// Rows: SHA-07
-pub(crate) fn of_three_processes() -> Tried<()> {
+pub(crate) fn histories_of_three_processes_are_linear() -> Tried<()> {
     let rounds = 300;
     let share = Share::new()?;
     let board = Board::of(&share)?;

@@ -25,11 +25,17 @@ fn main() -> ExitCode {
         let test = move || test().map_err(|error| Failed::from(error.to_string()));
         trials.push(Trial::test(name, test));
     };
-    add("histories_of_three_processes_are_linear", linear::of_three_processes);
+    add("histories_of_three_processes_are_linear", linear::histories_of_three_processes_are_linear);
     if cfg!(feature = "faults") {
-        add("processes_killed_at_every_step_lose_nothing", kills::at_every_step);
+        add(
+            "processes_killed_at_every_step_lose_nothing",
+            kills::processes_killed_at_every_step_lose_nothing,
+        );
     }
-    add("processes_killed_at_any_moment_lose_nothing", kills::at_any_moment);
+    add(
+        "processes_killed_at_any_moment_lose_nothing",
+        kills::processes_killed_at_any_moment_lose_nothing,
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
