@@ -340,7 +340,7 @@ pub(crate) fn with_writing<R>(
     let mut writing = Writing { space, body, arena: &arena, writer, deadline, flags };
     writing.publish_if_starting()?;
     // Again, now that nobody writes: what is removed does not come back.
-    object.check()?;
+    object.check_again()?;
     work(&mut writing)
 }
 
@@ -510,6 +510,25 @@ impl Bytes for Reading<'_> {
         self.object.check()?;
         let space = &*self.object.space;
         space.count_read();
+        if space.flags()? & (STARTING | IN_PROGRESS) == 0 {
+            let flip = Flip::at(&space.commons, self.object.found.body)?;
+            if let Some(version) = flip.read_short(buffer)? {
+                return Ok(version);
+            }
+        }
+        if buffer.is_short() {
+            into(buffer, |copy| self.read_slowly(copy))
+        } else {
+            self.read_slowly(buffer)
+        }
+    }
+}
+
+impl Reading<'_> {
+    /// One that is long, or was written while it was read.
+    #[inline(never)]
+    fn read_slowly<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
+        let space = &*self.object.space;
         let arena = space.arena();
         let flip = Flip::at(&space.commons, self.object.found.body)?.in_arena(&arena);
         // Only who comes to wait has reason to ask for the time.
@@ -519,9 +538,7 @@ impl Bytes for Reading<'_> {
         }
         into(buffer, |copy| self.read_carefully(&arena, &flip, copy, deadline()))
     }
-}
 
-impl Reading<'_> {
     /// While a share starts, or a transaction is in progress.
     #[cold]
     fn read_carefully(

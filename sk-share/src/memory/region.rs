@@ -70,6 +70,8 @@ struct Inner {
     /// The largest length that was seen and found true.
     length: AtomicU64,
     incarnation: u32,
+    /// What [`incarnation`](Self::incarnation) is compared with: 0 in a copy of this process.
+    this_incarnation: &'static AtomicU32,
 }
 
 /// Which region: 128 random bits, the same in all processes.
@@ -272,8 +274,11 @@ impl Region {
     ) -> Result<Region, Error> {
         let map = Arc::new(map(&file, limit)?);
         let length = AtomicU64::new(0);
-        let incarnation = this_incarnation()?;
-        let inner = Inner { map, file, id, kind, roster, limit, length, incarnation };
+        let no_page = |error| Error::system("no page that is wiped on fork", 1, error);
+        let incarnation = sys::incarnation().map_err(no_page)?;
+        let this_incarnation = sys::incarnation_page().map_err(no_page)?;
+        let inner =
+            Inner { map, file, id, kind, roster, limit, length, incarnation, this_incarnation };
         Ok(Region { inner: Arc::new(inner) })
     }
 
@@ -450,7 +455,7 @@ impl Region {
     /// This process is a copy of the one that has the handle.
     #[inline]
     pub(crate) fn check_incarnation(&self) -> Result<(), Error> {
-        if this_incarnation()? == self.inner.incarnation {
+        if self.inner.this_incarnation.load(Ordering::Relaxed) == self.inner.incarnation {
             Ok(())
         } else {
             Err(Error::new(Reason::Copied))
@@ -542,11 +547,6 @@ fn map(file: &OwnedFd, bytes: u64) -> Result<Mapping, Error> {
     let reason = "cannot reserve so many bytes of address space (RLIMIT_AS?)";
     let length = usize::try_from(bytes).unwrap_or(usize::MAX);
     Mapping::shared(file.as_fd(), length).map_err(|error| Error::system(reason, bytes, error))
-}
-
-#[inline]
-fn this_incarnation() -> Result<u32, Error> {
-    sys::incarnation().map_err(|error| Error::system("no page that is wiped on fork", 1, error))
 }
 
 #[inline]

@@ -21,26 +21,23 @@ static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A number that this process has and no process that it was forked from.
-#[inline]
 pub(crate) fn incarnation() -> io::Result<u32> {
-    match PAGE.get() {
-        Some(Some(page)) => match page.load(Ordering::Relaxed) {
-            0 => next_incarnation(),
-            number => Ok(number),
-        },
-        _ => next_incarnation(),
+    let page = incarnation_page()?;
+    let number = page.load(Ordering::Relaxed);
+    if number != 0 {
+        return Ok(number);
     }
-}
-
-#[cold]
-fn next_incarnation() -> io::Result<u32> {
-    let page = PAGE.get_or_init(|| wiped_page().ok());
-    let page = page.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
     let next = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
     match page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => Ok(next),
         Err(other) => Ok(other),
     }
+}
+
+/// The word that holds it: 0 in a copy that has not asked yet.
+pub(crate) fn incarnation_page() -> io::Result<&'static AtomicU32> {
+    let page = PAGE.get_or_init(|| wiped_page().ok());
+    page.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
 fn wiped_page() -> io::Result<&'static AtomicU32> {
