@@ -185,6 +185,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     /// # Errors
     /// As for [`set`](Shared::set) and [`get`](Shared::get); the closure itself changes this value
     /// ([`is_reentry`](Error::is_reentry)).
+    #[inline]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         self.try_update(|value| Ok(change(value)))
     }
@@ -193,6 +194,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     ///
     /// # Errors
     /// That of the closure, and those of [`update`](Shared::update).
+    #[inline]
     pub fn try_update<R, E: From<Error>>(
         &self,
         change: impl FnOnce(&mut T) -> Result<R, E>,
@@ -312,6 +314,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     }
 
     /// Works on the value with its lock.
+    #[inline(always)]
     fn writing<R>(
         &self,
         work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
@@ -408,7 +411,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     }
 
     /// Commits these bytes, or leaves them to whoever starts the share.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
@@ -431,7 +434,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         self.writer
     }
 
-    #[inline]
+    #[inline(always)]
     fn pending(&self) -> Result<Offset, Error> {
         Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
     }

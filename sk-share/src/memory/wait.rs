@@ -123,6 +123,23 @@ impl Roster {
         woken
     }
 
+    /// Repeats `look` as a wait spins, for who has not said yet that they wait. Whether it was true.
+    pub(crate) fn spin(&self, look: &mut dyn FnMut() -> bool) -> bool {
+        let shared = self.shared();
+        if !(shared.has_processors_to_spare() && shared.spinning_for_locks.is_worth_trying()) {
+            return false;
+        }
+        for _ in 0..SPINS {
+            spin_loop();
+            if look() {
+                shared.spinning_for_locks.succeeded();
+                return true;
+            }
+        }
+        shared.spinning_for_locks.failed();
+        false
+    }
+
     fn sleep(&self, wait: &Wait<'_>) -> Result<Woken, Error> {
         let shared = self.shared();
         let look_again = Instant::now() + LOOK_AGAIN;
