@@ -105,12 +105,12 @@ impl<T: Pod> Codec<T> for Plain {
         format!("plain {}", type_name::<T>())
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_bytes<R>(value: &T, work: impl FnOnce(&[u8]) -> Result<R, Error>) -> Result<R, Error> {
         work(bytemuck::bytes_of(value))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(from: &impl Bytes) -> Result<(T, u64), Error> {
         let mut value = T::zeroed();
         let version = from.read(bytemuck::bytes_of_mut(&mut value))?;

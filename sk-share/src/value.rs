@@ -195,6 +195,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     /// # Errors
     /// As for [`set`](Shared::set) and [`get`](Shared::get); the closure itself changes this value
     /// ([`is_reentry`](Error::is_reentry)).
+    #[inline]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         self.try_update(|value| Ok(change(value)))
     }
@@ -203,6 +204,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     ///
     /// # Errors
     /// That of the closure, and those of [`update`](Shared::update).
+    #[inline]
     pub fn try_update<R, E: From<Error>>(
         &self,
         change: impl FnOnce(&mut T) -> Result<R, E>,
@@ -333,6 +335,7 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     }
 
     /// Works on the value with its lock.
+    #[inline(always)]
     fn writing<R>(
         &self,
         work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
@@ -362,7 +365,7 @@ pub(crate) fn with_writing<R>(
         Writing { space, body, arena: &arena, writer, deadline, flags, is_read_committed: false };
     writing.publish_if_starting()?;
     // Again, now that nobody writes: what is removed does not come back.
-    object.check()?;
+    object.check_again()?;
     work(&mut writing)
 }
 
@@ -428,7 +431,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     }
 
     /// Commits these bytes, or leaves them to whoever starts the share.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
@@ -457,7 +460,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     }
 
     /// Where what waits lies; 0 if nothing does.
-    #[inline]
+    #[inline(always)]
     fn pending(&self) -> Result<Offset, Error> {
         Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
     }
@@ -538,6 +541,25 @@ impl Bytes for Reading<'_> {
         self.object.check()?;
         let space = &*self.object.space;
         space.count_read();
+        if space.flags()? & (STARTING | IN_PROGRESS) == 0 {
+            let flip = Flip::at(&space.commons, self.object.found.body)?;
+            if let Some(version) = flip.read_short(buffer)? {
+                return Ok(version);
+            }
+        }
+        if buffer.is_short() {
+            into(buffer, |copy| self.read_slowly(copy))
+        } else {
+            self.read_slowly(buffer)
+        }
+    }
+}
+
+impl Reading<'_> {
+    /// One that is long, or was written while it was read.
+    #[inline(never)]
+    fn read_slowly<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
+        let space = &*self.object.space;
         let arena = space.arena();
         let flip = Flip::at(&space.commons, self.object.found.body)?.in_arena(&arena);
         // Only who comes to wait has reason to ask for the time.
@@ -547,9 +569,7 @@ impl Bytes for Reading<'_> {
         }
         into(buffer, |copy| self.read_carefully(&arena, &flip, copy, deadline()))
     }
-}
 
-impl Reading<'_> {
     /// While a share starts, or a transaction is in progress.
     #[cold]
     fn read_carefully(

@@ -11,7 +11,7 @@ use memmap2::{Advice, MmapMut};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::measure::{Done, metric, quantile};
-use crate::partner::{self, Partner, wait_for};
+use crate::partner::{self, Partner};
 use crate::raw::{Large, Small};
 use crate::things::{Role, Things, count};
 use crate::waking::now;
@@ -37,6 +37,7 @@ pub(crate) fn hold(things: &Things, kind: &str) -> Option<()> {
     let mut memory = MmapMut::map_anon(bytes.max(1)).ok()?;
     // The kernel tears small pages down one by one.
     let _ = memory.advise(Advice::NoHugePage);
+    let _ = memory.advise(Advice::PopulateWrite);
     memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
     match kind {
         "holds pthread" => {
@@ -91,19 +92,19 @@ pub(crate) fn wait(things: &Things, role: Role) -> Done {
 }
 
 /// Times of deaths: many of small processes, and a few of large ones if the machine has the memory.
-pub(crate) fn compare(things: &Things, partner: &Partner, processor: usize) {
-    sizes(things, partner, processor, 0, 41, "0_gib");
+pub(crate) fn compare(things: &Things, partner: &Partner, processors: [usize; 2]) {
+    sizes(things, partner, processors, 0, 41, "0_gib");
     if available_bytes() < FREE_FOR_LARGE {
         metric("death.4_gib.skipped_for_want_of_memory", 1.0, "count");
     } else {
-        sizes(things, partner, processor, LARGE, 5, "4_gib");
+        sizes(things, partner, processors, LARGE, 5, "4_gib");
     }
 }
 
 fn sizes(
     things: &Things,
     partner: &Partner,
-    processor: usize,
+    processors: [usize; 2],
     bytes: usize,
     samples: usize,
     size: &str,
@@ -111,11 +112,13 @@ fn sizes(
     let mut times = HELD.map(|_| Vec::new());
     for _ in 0..samples {
         for ((_, kind, role), times) in HELD.iter().zip(&mut times) {
-            let child = holder(things, kind, bytes, processor);
+            let child = holder(things, kind, bytes, processors);
             partner.begin(&things.raw, *role);
             std::thread::sleep(ASLEEP);
             let begin = now();
             kill(child);
+            // Asleep, so that there is a processor for the one that dies.
+            std::thread::sleep(ASLEEP);
             assert_eq!(partner.end(&things.raw).count, 1);
             let took = things.raw.large(Large::Stamp).load(SeqCst).saturating_sub(begin);
             times.push(took as f64 / 1000.0);
@@ -128,10 +131,13 @@ fn sizes(
 }
 
 /// A child that holds what it is to hold.
-fn holder(things: &Things, kind: &str, bytes: usize, processor: usize) -> Child {
+fn holder(things: &Things, kind: &str, bytes: usize, processors: [usize; 2]) -> Child {
     things.raw.small(Small::Holds).store(0, SeqCst);
-    let child = partner::start(things, &format!("{kind}/{bytes}"), processor);
-    wait_for(things.raw.small(Small::Holds), 1);
+    let child = partner::start(things, &format!("{kind}/{bytes}"), &processors);
+    // Asleep meanwhile: it may be busy for seconds with its memory.
+    while things.raw.small(Small::Holds).load(SeqCst) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     child
 }
 
@@ -142,9 +148,9 @@ fn kill(mut child: Child) {
 }
 
 /// A get returns while a writer is stopped in the middle of its change.
-pub(crate) fn check_stopped_writer(things: &Things, processor: usize) {
+pub(crate) fn check_stopped_writer(things: &Things, processors: [usize; 2]) {
     let before = things.plain.get().unwrap();
-    let child = holder(things, "holds update", 0, processor);
+    let child = holder(things, "holds update", 0, processors);
     kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
     std::thread::sleep(ASLEEP);
     assert_eq!(things.plain.get().unwrap(), before);

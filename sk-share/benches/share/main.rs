@@ -36,9 +36,10 @@ fn main() {
         memory::show();
     }
     let things = Things::of(Share::new().unwrap(), Raw::create());
-    let [mine, other] = partner::processors();
+    let both = partner::processors();
+    let [mine, other] = both;
     let partner = Partner::start(&things, other);
-    partner::pin(mine);
+    partner::pin(&[mine]);
     let sections: [(&str, &dyn Fn()); 6] = [
         ("numbers", &|| numbers(&things, &partner)),
         ("values", &|| values(&things, &partner)),
@@ -46,8 +47,8 @@ fn main() {
         ("collections", &|| collections(&things, &partner)),
         ("waking", &|| waking::compare(&things, &partner)),
         ("deaths", &|| {
-            deaths::check_stopped_writer(&things, other);
-            deaths::compare(&things, &partner, other);
+            deaths::check_stopped_writer(&things, both);
+            deaths::compare(&things, &partner, both);
         }),
     ];
     for (section, run) in sections {

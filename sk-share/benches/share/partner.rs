@@ -15,7 +15,7 @@ use crate::things::{Role, Things, Until};
 
 const KIND: &str = "SK_SHARE_BENCH";
 const RAW: &str = "SK_SHARE_BENCH_RAW";
-const PROCESSOR: &str = "SK_SHARE_BENCH_PROCESSOR";
+const PROCESSORS: &str = "SK_SHARE_BENCH_PROCESSORS";
 
 /// Whatever takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,10 +25,11 @@ pub(crate) struct Partner {
     child: Child,
 }
 
-/// A child of this kind that has the share and the raw memory.
-pub(crate) fn start(things: &Things, kind: &str, processor: usize) -> Child {
+/// A child of this kind, on these processors, that has the share and the raw memory.
+pub(crate) fn start(things: &Things, kind: &str, processors: &[usize]) -> Child {
     let mut command = Command::new("/proc/self/exe");
-    command.env(KIND, kind).env(RAW, things.raw.path()).env(PROCESSOR, processor.to_string());
+    let processors: Vec<String> = processors.iter().map(ToString::to_string).collect();
+    command.env(KIND, kind).env(RAW, things.raw.path()).env(PROCESSORS, processors.join(","));
     let passed = inherit::pass(&mut command, &things.share).unwrap();
     let child = command.spawn().unwrap();
     drop(passed);
@@ -41,7 +42,8 @@ pub(crate) fn received() -> Option<(String, Things)> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     let share: Share = inherit::receive().unwrap();
     let things = Things::of(share, Raw::open(&std::env::var(RAW).unwrap()));
-    pin(std::env::var(PROCESSOR).unwrap().parse().unwrap());
+    let processors = std::env::var(PROCESSORS).unwrap();
+    pin(&processors.split(',').map(|number| number.parse().unwrap()).collect::<Vec<_>>());
     Some((kind, things))
 }
 
@@ -53,16 +55,16 @@ pub(crate) fn processors() -> [usize; 2] {
     [first, usable.next().unwrap_or(first)]
 }
 
-/// Keeps the calling thread on one processor.
-pub(crate) fn pin(processor: usize) {
+/// Keeps the calling thread on these processors.
+pub(crate) fn pin(processors: &[usize]) {
     let mut set = CpuSet::new();
-    set.set(processor);
+    processors.iter().for_each(|processor| set.set(*processor));
     rustix::thread::sched_setaffinity(None, &set).unwrap();
 }
 
 impl Partner {
     pub(crate) fn start(things: &Things, processor: usize) -> Partner {
-        Partner { child: start(things, "partner", processor) }
+        Partner { child: start(things, "partner", &[processor]) }
     }
 
     /// What a partner does: it waits for a command, says that it is ready, waits for the start, and works.

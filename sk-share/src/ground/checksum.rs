@@ -15,7 +15,7 @@ const KEYS: [u64; 8] = [
 /// A sum over `bytes` that also says which they are: the version of a value, the index in a list.
 ///
 /// Four lanes of 16 bytes each, since a multiplication takes longer than the next one has to wait.
-#[inline]
+#[inline(always)]
 pub(crate) fn checksum(which: u64, bytes: &[u8]) -> u64 {
     let [k0, k1, k2, k3, p0, p1, p2, p3] = KEYS;
     let mut lanes = [k0, k1, k2, k3];

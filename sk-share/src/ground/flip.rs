@@ -156,6 +156,23 @@ impl<'g, G: Ground> Flip<'g, G> {
         into(bytes, |copy| self.read_again(copy, deadline()))
     }
 
+    /// As [`read`](Flip::read), of a value that lies in its slot and by one copy. `None`: it does not, or this was
+    /// overtaken.
+    #[inline(always)]
+    pub(crate) fn read_short<B: Buffer + ?Sized>(
+        &self,
+        bytes: &mut B,
+    ) -> Result<Option<u64>, Error> {
+        let version = self.version();
+        if self.slot(version).length.load(Ordering::Relaxed) > IN_PLACE {
+            return Ok(None);
+        }
+        Ok(match self.copy(version, bytes)? {
+            Copied::Whole => Some(version),
+            Copied::Overtaken => None,
+        })
+    }
+
     /// For one who was overtaken.
     #[cold]
     fn read_again(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<u64, Error> {
@@ -344,6 +361,12 @@ pub trait Buffer {
     ///
     /// What the caller says of a value of another length than it can be.
     fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error>;
+
+    /// Whether it takes nothing that does not lie in the slot of a value.
+    #[inline]
+    fn is_short(&self) -> bool {
+        false
+    }
 }
 
 /// Reads by way of a buffer of its own. For paths that are seldom taken: a buffer that no other function ever sees
@@ -377,6 +400,11 @@ impl Buffer for [u8] {
         } else {
             Err(Error::damaged_at("the length of a value", wanted, length as u64))
         }
+    }
+
+    #[inline]
+    fn is_short(&self) -> bool {
+        self.len() as u64 <= IN_PLACE
     }
 }
 

@@ -124,6 +124,10 @@ impl<'g, G: Ground> Lock<'g, G> {
     #[cold]
     fn wait(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let me = self.ground.me()?;
+        // Before WAITERS is set, which costs the holder a system call: most are held for less than that.
+        if self.ground.spin(&mut || self.is_taken_free(me)) {
+            return Ok(false);
+        }
         let mut has_slept = false;
         let guard = wait_for(self.ground, "the lock was free", deadline, || {
             let attempt = self.attempt(me, has_slept);
@@ -133,6 +137,16 @@ impl<'g, G: Ground> Lock<'g, G> {
         let abandoned = guard.abandoned;
         guard.keep();
         Ok(abandoned)
+    }
+
+    /// Takes it if it is free, without a write if it is not.
+    fn is_taken_free(&self, me: AgentRef) -> bool {
+        self.owner.load(Ordering::Relaxed) == 0
+            && self
+                .owner
+                // Acquire: (A2).
+                .compare_exchange(0, me.to_word(), Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// One look for one who waits: the lock, or what to sleep on before the next look.

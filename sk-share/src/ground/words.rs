@@ -191,6 +191,12 @@ pub trait Ground {
     /// If the system cannot have it sleep.
     fn wait(&self, sleep: &Sleep, deadline: Option<Instant>) -> Result<Woken, Error>;
 
+    /// Repeats `look` for some microseconds until it is true, where there is reason to hope for that: somebody on
+    /// another processor is about to be done. Whether it came true.
+    fn spin(&self, _look: &mut dyn FnMut() -> bool) -> bool {
+        false
+    }
+
     /// Wakes up to `count` sleepers of `word`, and says how many it woke.
     fn wake(&self, word: &AtomicU32, count: u32) -> u32;
 

@@ -138,6 +138,10 @@ impl Ground for Commons {
         })
     }
 
+    fn spin(&self, look: &mut dyn FnMut() -> bool) -> bool {
+        self.roster.spin(look)
+    }
+
     fn wake(&self, word: &AtomicU32, count: u32) -> u32 {
         super::wake(word, count)
     }

@@ -9,7 +9,7 @@ use super::copy;
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
-use crate::sys::{self, Held, Memory};
+use crate::sys::{self, Held, Incarnation, Memory};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"sk-share");
 /// The backends lay files out differently.
@@ -70,7 +70,7 @@ struct Inner {
     limit: u64,
     /// The largest length that was seen and found true.
     length: AtomicU64,
-    incarnation: u32,
+    incarnation: Incarnation,
 }
 
 /// Which region: 128 random bits, the same in all processes.
@@ -282,7 +282,8 @@ impl Region {
     ) -> Result<Region, Error> {
         let map = Arc::new(map(&file, limit)?);
         let length = AtomicU64::new(0);
-        let incarnation = this_incarnation()?;
+        let no_page = |error| Error::system("no page that is wiped on fork", 1, error);
+        let incarnation = Incarnation::now().map_err(no_page)?;
         let inner = Inner { map, file, id, kind, roster, limit, length, incarnation };
         Ok(Region { inner: Arc::new(inner) })
     }
@@ -481,11 +482,7 @@ impl Region {
     /// This process is a copy of the one that has the handle.
     #[inline]
     pub(crate) fn check_incarnation(&self) -> Result<(), Error> {
-        if this_incarnation()? == self.inner.incarnation {
-            Ok(())
-        } else {
-            Err(Error::new(Reason::Copied))
-        }
+        if self.inner.incarnation.is_this() { Ok(()) } else { Err(Error::new(Reason::Copied)) }
     }
 
     /// The words that hold these bytes, as many of them as lie together; how many bytes of the first word
@@ -601,11 +598,6 @@ fn map(file: &Arc<OwnedFd>, bytes: u64) -> Result<Memory, Error> {
     }
     let reason = "cannot reserve so many bytes of address space (RLIMIT_AS?)";
     Memory::of(file, bytes).map_err(|error| Error::system(reason, bytes, error))
-}
-
-#[inline]
-fn this_incarnation() -> Result<u32, Error> {
-    sys::incarnation().map_err(|error| Error::system("no page that is wiped on fork", 1, error))
 }
 
 #[inline]

@@ -85,6 +85,8 @@ pub(super) struct Shared {
     /// So many threads of the program may be awake for spinning to be of use.
     processors: u32,
     pub(super) spinning: Spinning,
+    /// The same of locks, which are held for less time than other things are waited for.
+    pub(super) spinning_for_locks: Spinning,
     pub(super) sleepers: Sleepers,
 }
 
@@ -159,6 +161,7 @@ impl Roster {
             processors: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             spinning: Spinning::new(),
+            spinning_for_locks: Spinning::new(),
             sleepers: Sleepers::default(),
         });
         let (me, life) = life::start(Arc::clone(&shared))?;

@@ -15,6 +15,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Some microseconds: about what it costs to be put to sleep and woken.
 const SPINS: u32 = 100;
 
+/// Who waits for a lock looks seldom: each look takes the memory from the holder, who else gets on for a while
+/// before the other one has it. So both do more.
+const LOOKS: u32 = 12;
+const PAUSES: u32 = 24;
+
 /// Whether spinning was of use lately in this process. Other programs may have the processors, or the
 /// waits may be long; then it is tried once in a while. Threads may disturb each other's counts.
 pub(super) struct Spinning {
@@ -130,6 +135,23 @@ impl Roster {
             shared.count_awake(true);
         }
         woken
+    }
+
+    /// Repeats `look` as a wait spins, for who has not said yet that they wait. Whether it was true.
+    pub(crate) fn spin(&self, look: &mut dyn FnMut() -> bool) -> bool {
+        let shared = self.shared();
+        if !(shared.has_processors_to_spare() && shared.spinning_for_locks.is_worth_trying()) {
+            return false;
+        }
+        for _ in 0..LOOKS {
+            (0..PAUSES).for_each(|_| spin_loop());
+            if look() {
+                shared.spinning_for_locks.succeeded();
+                return true;
+            }
+        }
+        shared.spinning_for_locks.failed();
+        false
     }
 
     fn sleep(&self, wait: &Wait<'_>) -> Result<Woken, Error> {

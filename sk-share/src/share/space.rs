@@ -348,6 +348,13 @@ impl Object {
         if self.is_detached()? { Err(self.not_found()) } else { Ok(()) }
     }
 
+    /// As [`check`](Object::check), where this process was found to be the one that has the handle.
+    #[inline(always)]
+    pub(crate) fn check_again(&self) -> Result<(), Error> {
+        // Acquire: (A9).
+        if self.removed.load(Ordering::Acquire) != 0 { Err(self.not_found()) } else { Ok(()) }
+    }
+
     #[inline]
     pub(crate) fn is_detached(&self) -> Result<bool, Error> {
         self.space.commons.region().check_incarnation()?;

@@ -10,7 +10,7 @@ mod sealed;
 pub(crate) use file::{
     allocate, is_sealed_against_shrinking, open_of_process, seal_shrinking, unnamed_memory,
 };
-pub(crate) use fork::incarnation;
+pub(crate) use fork::Incarnation;
 pub(crate) use futex::{Scope, Slept, WaitOn, monotonic, thread_id, wait_any, wake};
 pub(crate) use memory::Memory;
 pub(crate) use robust::RobustList;

@@ -35,7 +35,7 @@ pub(crate) use address::{Scope, Slept, wait_on, wake};
 pub(crate) use file::{
     allocate, is_sealed_against_shrinking, open_of_process, seal_shrinking, unnamed_memory,
 };
-pub(crate) use fork::incarnation;
+pub(crate) use fork::Incarnation;
 pub(crate) use process::{BIRTH_BITS, Bell, Process, birth_of, wait_for_any};
 pub(crate) use sealed::{SealedBytes, seal_all};
 pub(crate) use segments::Memory;

@@ -20,26 +20,33 @@ static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
 /// How many incarnations there were in the line of processes that fork made up to this one.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A number that this process has and no process that it was forked from.
-#[inline]
-pub(crate) fn incarnation() -> io::Result<u32> {
-    match PAGE.get() {
-        Some(Some(page)) => match page.load(Ordering::Relaxed) {
-            0 => next_incarnation(),
-            number => Ok(number),
-        },
-        _ => next_incarnation(),
-    }
+/// This process, and no process that it was forked from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incarnation {
+    number: u32,
+    page: &'static AtomicU32,
 }
 
-#[cold]
-fn next_incarnation() -> io::Result<u32> {
-    let page = PAGE.get_or_init(|| wiped_page().ok());
-    let page = page.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    let next = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
-    match page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => Ok(next),
-        Err(other) => Ok(other),
+impl Incarnation {
+    /// That of the calling process.
+    pub(crate) fn now() -> io::Result<Incarnation> {
+        let page = PAGE.get_or_init(|| wiped_page().ok());
+        let page = page.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let mut number = page.load(Ordering::Relaxed);
+        if number == 0 {
+            let next = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+            number = match page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => next,
+                Err(other) => other,
+            };
+        }
+        Ok(Incarnation { number, page })
+    }
+
+    /// Whether the calling process is still that one.
+    #[inline]
+    pub(crate) fn is_this(self) -> bool {
+        self.page.load(Ordering::Relaxed) == self.number
     }
 }
 

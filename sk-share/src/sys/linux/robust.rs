@@ -16,7 +16,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use super::{Memory, incarnation};
+use super::{Incarnation, Memory};
 use crate::sync::{Arc, AtomicUsize, Ordering, compiler_fence};
 
 /// What the kernel calls `robust_list_head`: three words.
@@ -52,7 +52,7 @@ pub(crate) struct RobustList {
     previous: usize,
     /// Keeps the words mapped.
     words: Arc<Memory>,
-    incarnation: u32,
+    incarnation: Incarnation,
     /// Invariant 2.
     thread: PhantomData<*const ()>,
 }
@@ -63,7 +63,7 @@ impl RobustList {
 
     /// A list for this thread, empty. `Ok(None)` if the thread holds a robust mutex of the C library.
     pub(crate) fn register(words: Arc<Memory>) -> io::Result<Option<RobustList>> {
-        let incarnation = incarnation()?;
+        let incarnation = Incarnation::now()?;
         let mut previous = ptr::null_mut::<Head>();
         let mut bytes = 0_usize;
         // SAFETY: it writes the two words it is given; 0 stands for this thread.
@@ -203,7 +203,7 @@ impl RobustList {
 impl Drop for RobustList {
     fn drop(&mut self) {
         // In a copy made by fork the kernel knows no list of ours, and the C library has set its own.
-        if incarnation().is_ok_and(|now| now == self.incarnation) {
+        if self.incarnation.is_this() {
             // SAFETY: 4; it was this thread's list, and is still there.
             if unsafe { set_robust_list(self.previous) } != 0 {
                 return;

@@ -11,18 +11,35 @@ use crate::sys::process_id;
 /// The number of the process that asked last, above how many there were up to it.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// A number that this process has and no process that it was forked from.
-pub(crate) fn incarnation() -> io::Result<u32> {
+/// This process, and no process that it was forked from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incarnation {
+    number: u32,
+}
+
+impl Incarnation {
+    /// That of the calling process.
+    pub(crate) fn now() -> io::Result<Incarnation> {
+        Ok(Incarnation { number: number() })
+    }
+
+    /// Whether the calling process is still that one.
+    pub(crate) fn is_this(self) -> bool {
+        number() == self.number
+    }
+}
+
+fn number() -> u32 {
     let pid = u64::from(process_id());
     let count = |word: u64| u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
     let last = LAST.load(Ordering::Relaxed);
     if last >> 32 == pid {
-        return Ok(count(last));
+        return count(last);
     }
     let next = pid << 32 | u64::from(count(last).wrapping_add(1).max(1));
     match LAST.compare_exchange(last, next, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => Ok(count(next)),
+        Ok(_) => count(next),
         // Another thread of this process.
-        Err(other) => Ok(count(other)),
+        Err(other) => count(other),
     }
 }
