@@ -138,6 +138,7 @@ pub(crate) enum Reason {
     /// The thread is an agent of another roster.
     OtherRoster,
     /// The thread holds a robust mutex of the C library.
+    #[cfg_attr(sk_portable, expect(dead_code, reason = "only robust futexes need its list"))]
     RobustInUse,
     /// The thread is ending, its agent was given back.
     ThreadEnds,

@@ -1,36 +1,74 @@
-//! Memory that several processes hold in common.
+//! Values, collections and locks that several processes hold in common.
 //!
 //! ```
-//! use sk_share::memory::{Kind, Region, Roster};
-//! use std::sync::atomic::Ordering;
+//! use sk_share::Share;
 //!
-//! // The first process of a program makes its roster and some memory.
-//! let roster = Roster::create()?;
-//! let region = Region::create(Kind::new(7), 64 << 20, Some(roster.id()))?;
-//! region.grow(1 << 20)?;
+//! let share = Share::new()?;
+//! let hits = share.number("hits", 0_u64)?;
+//! hits.add(1);                                                // one atomic instruction
+//! let seen = share.list::<String>("seen")?;
+//! seen.push(&"https://example.org".to_owned())?;
+//! let stats = share.value("stats", (0_u64, 0_u64))?;
+//! stats.update(|(files, bytes)| {                             // all or nothing
+//!     *files += 1;
+//!     *bytes += 512;
+//! })?;
 //!
-//! // Others get both descriptors; `Roster::join` and `Region::open` check what they got.
-//! let there = Region::open(region.as_fd().try_clone_to_owned()?, Kind::new(7), Some(region.id()))?;
-//! there.word64(4096)?.store(42, Ordering::Release);
-//! assert_eq!(region.word64(4096)?.load(Ordering::Acquire), 42);
+//! // A share and every handle is `Serialize`: given to another process, it arrives connected.
+//! let bytes = sk_cereal::Session::hand_over().enter(|| sk_cereal::internal::to_vec(&share))?;
+//! # let again: Share = sk_cereal::internal::from_slice(&bytes)?;
+//! # assert_eq!(again.get_number::<u64>("hits")?.get(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The parts
 //!
-//! [`memory`] is the kernel: regions of memory, the roster of who lives, waiting with notice of death. It is
-//! what values, pipes and processes build on. What lies where in the memory, and what the death of any
-//! process leaves at each step, is in [`memory::protocol`].
+//! | what | handle |
+//! |---|---|
+//! | things by name, for all who have it | [`Share`] |
+//! | a value that changes as a whole; plain data without a codec | [`Shared`] |
+//! | several values in one step | [`update_together`], [`get_together`] |
+//! | an integer or float | [`SharedNumber`] |
+//! | collections that change by operation | [`SharedList`], [`SharedQueue`] |
+//! | bytes, written once, read in place | [`SharedBlob`] |
+//! | locks and permits that end with their holder | [`SharedMutex`], [`SharedRwLock`], [`SharedSemaphore`] |
+//! | meeting and telling | [`SharedEvent`], [`SharedBarrier`], [`SharedCondvar`] |
+//! | changes as they come | [`Shared::watch`], [`Share::watch`] |
+//! | a child that is started by hand | [`inherit`] |
 //!
-//! [`ground`] holds the parts that change what is shared: a lock, an arena, a value that commits by one
-//! store. They stand on a trait, and on nothing of [`memory`] so far.
+//! What waits is an [operation](sk_function::Operation): `.wait()` blocks, `.await` works on any executor,
+//! `.timeout(…)` bounds it. No thread polls.
+//!
+//! Below that, for those who build on it: [`memory`] is the kernel (regions, the roster of who lives, waiting with
+//! notice of death), [`ground`] what stays whole when a process dies at any instruction (lock, arena, commit by
+//! flip, list, queue, leases). What lies where in the memory, who writes it, and what the death of any process leaves at each
+//! step, is in [`memory::protocol`].
+//!
+//! # What a death leaves
+//!
+//! A process may be killed at any instruction. Then
+//! - every change whose call had returned is there; the one that was being made is there as a whole or not at all;
+//! - whoever waits for what it held goes on within a millisecond or so, whatever its size;
+//! - locks, permits and memory that it held are given back;
+//! - the share lives as long as any process has a handle of it or of what is in it, whoever made it.
+//!
+//! A process that is *stopped* (SIGSTOP) lives: readers go on, those who change what it is changing wait until
+//! it goes on or their limit passes.
+//!
+//! # Whom it trusts
+//!
+//! Processes of one program run as one user and trust each other's intentions, not their luck: any may die at any
+//! instruction and leave any bytes. What is read is checked before it is used, so damage is an [`Error`], never
+//! undefined behaviour, a panic or a loop without end; only a number has nothing by which a wrong one is told. Nobody
+//! else has a name by which to reach the memory. It is no defence against a process of the same user that wants to do
+//! harm.
 //!
 //! # How it fails
 //!
-//! Processes of one program trust each other's intentions and not their luck: any may die at any instruction
-//! and leave any bytes. What is read is checked before it is used, so damage is an [`Error`], never
-//! undefined behaviour, a panic or a loop without end. Limits (of a region, of files, of address space, of
-//! memory, of descriptors, of members) are errors that name the value and the limit and lose nothing.
+//! Everything that can fail gives an [`Error`] that names the value and the limit, and loses nothing: limits of the share, of
+//! files, of address space, of memory, of descriptors, of members. [`Share::has_error`] says in every process that
+//! something went wrong in one. The copy of a process that `fork` makes has no handles but numbers: others are errors there,
+//! and dropping them does nothing.
 //!
 //! # Features
 //!
@@ -38,7 +76,9 @@
 //!
 //! # Platforms
 //!
-//! Linux from 5.16 on.
+//! Linux from 5.16 on. `--cfg sk_portable` (in `RUSTFLAGS`, for all processes of a program) chooses a backend that
+//! needs nothing that only Linux has and notices less; [`memory::protocol`] says what. On it the other systems are
+//! to be built; so far it runs on Linux too, and nowhere else.
 #![cfg_attr(
     loom,
     expect(dead_code, unused_imports, reason = "models hold the words of `ground` only")

@@ -47,6 +47,10 @@ mod copy;
 mod descriptors;
 mod region;
 mod roster;
+#[cfg(not(sk_portable))]
+mod sleeper;
+#[cfg(sk_portable)]
+#[path = "memory/sleeper/portable.rs"]
 mod sleeper;
 mod wait;
 

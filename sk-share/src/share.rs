@@ -18,7 +18,7 @@ mod wire;
 
 use std::fmt;
 use std::io::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
 use serde::Serialize;
@@ -35,7 +35,7 @@ use crate::list::{self, SharedList};
 use crate::locks::{
     READERS, SharedBarrier, SharedCondvar, SharedEvent, SharedMutex, SharedRwLock, SharedSemaphore,
 };
-use crate::memory::RegionId;
+use crate::memory::{Region, RegionId};
 use crate::number::{self, Number, SharedNumber};
 use crate::queue::{self, SharedQueue};
 use crate::sync::Arc;
@@ -51,6 +51,10 @@ use space::{Object, Space};
 /// A share and every handle is `Serialize` and `Deserialize`: in another process it arrives connected, and not as
 /// a copy, also after the process that made it is gone; see [`inherit`](crate::inherit). Clones are the same
 /// share.
+///
+/// Names come and go under one lock. A process that is *stopped* (SIGSTOP) in the microseconds in which it holds that
+/// keeps others from names for as long; they give up after 5 seconds with an error that says
+/// [`is_timeout`](Error::is_timeout). Handles that are there already are not concerned, and the dead keep nobody waiting.
 ///
 /// It lies in one piece of memory without a name, which is gone with the last process that has a handle, however
 /// that ends. It grows up to a limit ([`ShareBuilder::limit_bytes`]).
@@ -401,6 +405,18 @@ impl Share {
     /// ([`Error::is_not_found`]).
     pub fn get_blob(&self, name: &str) -> Result<SharedBlob, Error> {
         SharedBlob::new(self.space.find(name, &blob::spec())?)
+    }
+
+    /// For tests that damage it.
+    #[doc(hidden)]
+    pub fn region(&self) -> &Region {
+        self.space.commons.region()
+    }
+
+    /// For tests of damage: how long this process waits for one that is at the names of a share.
+    #[doc(hidden)]
+    pub fn set_patience(patience: Duration) {
+        space::set_patience(patience);
     }
 
     pub(crate) fn space(&self) -> &Arc<Space> {

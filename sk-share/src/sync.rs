@@ -3,9 +3,10 @@
 //! Words in mapped memory are always the standard library's: no model can hold them. What is to be
 //! modelled is written over traits, and gets its words from there.
 
-pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
-};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+// For lists that the kernel follows.
+#[cfg(not(sk_portable))]
+pub(crate) use std::sync::atomic::{AtomicUsize, compiler_fence};
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// Locks. Every critical section of this crate leaves its state whole at every step, so that a
@@ -15,7 +16,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The words of what is written over traits: the standard library's, or loom's under `cfg(loom)`, so that
-/// the models in `tests/model.rs` run the code that ships.
+/// the models in `tests/model` run the code that ships.
 pub(crate) mod modelled {
     #[cfg(not(loom))]
     pub use std::sync::atomic::{AtomicU32, AtomicU64};

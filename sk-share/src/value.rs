@@ -95,11 +95,22 @@ pub(crate) fn make(space: &Space, found: &Found, bytes: &[u8]) -> Result<(), Err
 }
 
 /// Gives back what a value holds besides its block.
+///
+/// A value that is still in the record of a transaction is kept: it would be rolled forward as a word of whatever lies
+/// there then.
 pub(crate) fn destroy(
-    commons: &Commons,
+    space: &Space,
     arena: &Arena<'_, Commons>,
     body: Offset,
 ) -> Result<(), Error> {
+    let commons = &space.commons;
+    let transactions = space.transactions()?;
+    if transactions.attention()? & IN_PROGRESS != 0 {
+        transactions.help()?;
+        if transactions.version_of(body)?.is_some() {
+            return Err(Error::busy("a value that changes together with others", body));
+        }
+    }
     for word in Flip::at(commons, body)?.block_words() {
         arena.release(word, None)?;
     }
@@ -297,7 +308,12 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
 
     pub(crate) fn look_for_change(&self, seen: u64) -> Result<Attempt<u64>, Error> {
         let flip = Flip::at(&self.object.space.commons, self.object.found.body)?;
-        let attempt = flip.look_for_change(seen)?;
+        let mut attempt = flip.look_for_change(seen)?;
+        // Who died between the commit of several values and the notice of this one has told nobody.
+        if matches!(attempt, Attempt::Sleep(_)) && self.object.space.flags()? & IN_PROGRESS != 0 {
+            self.object.space.transactions()?.help()?;
+            attempt = flip.look_for_change(seen)?;
+        }
         // After the look, so that a removal since then moved the word.
         self.object.check()?;
         Ok(attempt)

@@ -6,8 +6,8 @@ use crate::bench;
 use crate::features;
 use crate::flags::Ci;
 use crate::gate::{
-    Gate, alone::alone, examples::examples, fuzz::fuzz, model::model, package::package,
-    sanitizers::sanitizers, test_targets, whole,
+    Gate, alone::alone, examples::examples, fuzz::fuzz, model::models, package::package,
+    portable::portable, sanitizers::sanitizers, test_targets, whole,
 };
 use crate::leftovers::{self, Snapshot};
 use crate::report::{Evidence, run_gates};
@@ -46,7 +46,8 @@ fn member_gates<'w>(
     let mut gates = vec![features::stated(workspace, member), alone(workspace, member)];
     gates.extend(test_targets::gates(workspace, member));
     gates.extend(examples(workspace, member));
-    gates.extend(model(workspace, member));
+    gates.extend(portable(workspace, member));
+    gates.extend(models(workspace, member));
     gates.extend(sanitizers(workspace, member));
     gates.extend(fuzz(workspace, member));
     gates.extend(bench::budgets(workspace, member));

@@ -76,7 +76,7 @@ fn tests_pass(workspace: &Workspace, list: &List) -> bool {
     for member in &workspace.members {
         if ran::rows_of(workspace, member, list).next().is_some() {
             gates.extend(test_targets::gates(workspace, member));
-            gates.extend(model::model(workspace, member));
+            gates.extend(model::models(workspace, member));
             gates.push(ran(workspace, member));
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod test_targets;
 
 pub(crate) mod examples;
 pub(crate) mod model;
+pub(crate) mod portable;
 pub(crate) mod sanitizers;
 
 pub(crate) mod fuzz;

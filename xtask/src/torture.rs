@@ -65,7 +65,7 @@ impl<'w> Kind<'w> {
                 (None, Err(error)) => println!("{} fuzz: left out, {error:#}", member.name),
             }
         }
-        kinds.extend(member.test("model").map(|target| Kind::Model(member, target)));
+        kinds.extend(model::targets(member).map(|target| Kind::Model(member, target)));
         kinds.extend(member.test("torture").map(|target| Kind::Torture(member, target)));
         kinds.extend(
             member
@@ -96,7 +96,7 @@ impl<'w> Kind<'w> {
             Kind::Model(member, target) => {
                 let line = model::line(workspace, member, target);
                 Turn {
-                    title: format!("{} model", member.name),
+                    title: format!("{} {}", member.name, target.name),
                     build: line.clone().words(["--no-run"]),
                     line: line
                         .environment("LOOM_MAX_PREEMPTIONS", PREEMPTIONS)

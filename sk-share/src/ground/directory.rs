@@ -1,18 +1,5 @@
 //! Named objects in shared memory: who has which name, who holds it, and when its memory is free.
 //!
-//! ```text
-//!    0  lock       16 bytes
-//!   16  serial     u64      the last number that was given to an object
-//!   24  detached   u64      how many objects are detached and not freed yet   (derived)
-//!   32  changes    u32      the event count of those who wait for names
-//!   64  segments   16 u64   blocks of entries: 64, 128, 256, ...
-//!  192  holders    512 u64  for each row of the roster the member that may have pins
-//!
-//! entry: { serial u64, hash u64, state u64, block u64 }
-//! block: { serial u64, kind u32, detached u32, body u64, fingerprint u64, name u64, type u64, spare u32, 12 free }
-//!        { pins 8 u64 }, the body at the next multiple of 64, then the names
-//! ```
-//!
 //! An object is named by { index of its entry, serial }. No two objects ever have the same serial, so who
 //! holds an old name never meets another object under it.
 //!
@@ -25,109 +12,36 @@
 //! | dies | what is left | who goes on |
 //! |---|---|---|
 //! | with the lock, the block not linked | a reservation | the arena |
-//! | with the lock, the block linked, no serial | an entry without serial | repair: destroyed, freed |
+//! | with the lock, the block linked, no serial | an entry without serial | repair or the next reap: destroyed, freed |
 //! | with the lock, the serial stored | the object | |
 //! | with the lock, state DETACHED | handles do not know | repair: tells them |
 //! | while it frees | DETACHED, without pins | repair or the next reap: frees it again |
 //! | with pins | bits of a dead member | reap: they do not count |
 //!
 //! All words but those of a block are used under the lock only. `detached` in a block is also read by those who
-//! hold the object: release when it is set, acquire when it is read (A9).
+//! hold the object: release when it is set, acquire when it is read (A9). (A10) who frees an object comes after all
+//! that those did who held it: release of a pin, acquire by reap. (A12) of the last one to give back its pin and of
+//! one who reaps at that time, one sees what the other did: `to_free`, fence, pins; pin, fence, `to_free`.
+
+mod layout;
+mod object;
 
 use std::time::Instant;
+
+use layout::{
+    BODY, CHANGES, DETACHED, ENTRY_BYTES, Entry, FINGERPRINT, HEADER_BYTES, HOLDERS, IS_DETACHED,
+    KIND, MOST_SEGMENTS, NAME, NAMED, PIN_WORDS, PINS, ROWS, SEGMENTS, SERIAL, TO_FREE, TYPE_NAME,
+    hash_of, segment, zero,
+};
+
+pub use object::{Found, MOST_NAME, Objects, Spec};
 
 use super::arena::Arena;
 use super::event_count::EventCount;
 use super::lock::{Guard, Lock};
 use super::words::{Attempt, Ground, Offset};
 use crate::error::{Error, Reason};
-use crate::sync::modelled::Ordering;
-
-const SERIAL: u64 = 16;
-const DETACHED_COUNT: u64 = 24;
-const CHANGES: u64 = 32;
-const SEGMENTS: u64 = 64;
-const MOST_SEGMENTS: u64 = 16;
-const HOLDERS: u64 = 192;
-/// A model has few words.
-const ROWS: u64 = if cfg!(loom) { 4 } else { 512 };
-
-const ENTRY_BYTES: u64 = 32;
-const FIRST_SEGMENT: u64 = if cfg!(loom) { 2 } else { 64 };
-
-/// The state of an entry: it has a name.
-const NAMED: u64 = 0;
-const DETACHED: u64 = 1;
-
-/// In a block.
-const KIND: u64 = 8;
-const IS_DETACHED: u64 = 12;
-const BODY: u64 = 16;
-const FINGERPRINT: u64 = 24;
-const NAME: u64 = 32;
-const TYPE_NAME: u64 = 40;
-const SPARE: u64 = 48;
-const PINS: u64 = 64;
-const PIN_WORDS: u64 = 8;
-const HEADER_BYTES: u64 = 128;
-
-/// The longest name of an object, and of a type as far as it is kept.
-pub const MOST_NAME: usize = 4096;
-
-/// What an object is of, for whoever finds it by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spec<'s> {
-    /// Which collection, lock or value.
-    pub kind: u32,
-    /// Says whether two types are the same.
-    pub fingerprint: u64,
-    /// For messages.
-    pub type_name: &'s str,
-    /// How many bytes its body has.
-    pub bytes: u64,
-}
-
-/// An object that somebody found, pinned for the process that did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
-    /// Its entry.
-    pub index: u64,
-    /// Its number.
-    pub serial: u64,
-    /// Its block.
-    pub block: Offset,
-    /// Where its body begins.
-    pub body: Offset,
-    /// Which collection, lock or value.
-    pub kind: u32,
-    /// What says whether two types are the same.
-    pub fingerprint: u64,
-}
-
-impl Found {
-    /// A `u32` beside the mark of removal, for the kind to use: on a line that is seldom written.
-    #[must_use]
-    pub fn spare(&self) -> Offset {
-        self.block + SPARE
-    }
-}
-
-/// What the directory does not know of the objects that it holds.
-pub trait Objects<G: Ground> {
-    /// Gives back what an object holds besides its block. It may be called again after a death within, and for an
-    /// object that was not made to the end: of zeros, or of zeros and some of what makes it.
-    ///
-    /// # Errors
-    ///
-    /// Those of the arena.
-    fn destroy(&self, kind: u32, body: Offset) -> Result<(), Error>;
-
-    /// Wakes all who sleep on an object, which is detached.
-    fn wake(&self, found: &Found);
-
-    /// Whether the member with these bits is gone.
-    fn is_gone(&self, member: u64) -> bool;
-}
+use crate::sync::modelled::{Ordering, fence};
 
 /// The names of a share.
 pub struct Directory<'g, G: Ground> {
@@ -218,17 +132,20 @@ impl<'g, G: Ground> Directory<'g, G> {
         })
     }
 
-    /// Says that this process has no handle of the object any more. Whether it is to be freed is looked at by
-    /// [`Open::reap`].
+    /// Says that this process has no handle of the object any more: from here on its words may be another's.
+    /// `true` if something waits to be freed by [`Open::reap`], which may be this object.
     ///
     /// # Errors
     ///
     /// Damaged.
-    pub fn unpin(&self, found: &Found) -> Result<(), Error> {
+    pub fn unpin(&self, found: &Found) -> Result<bool, Error> {
         let pins = self.ground.u64(found.block + PINS + self.row / 64 * 8)?;
         // Release: who frees the object comes after all that this process did with it; (A10).
         pins.fetch_and(!(1 << (self.row % 64)), Ordering::Release);
-        Ok(())
+        // (A12): either a reap sees the bit gone, or we see that it was in need of that.
+        fence(Ordering::SeqCst);
+        self.ground.point("directory.unpinned");
+        Ok(self.word(self.at + TO_FREE)? != 0)
     }
 
     /// Whether the object has lost its name.
@@ -252,36 +169,6 @@ impl<'g, G: Ground> Directory<'g, G> {
     }
 }
 
-/// Where an entry lies.
-#[derive(Clone, Copy)]
-struct Entry {
-    index: u64,
-    at: Offset,
-}
-
-impl Entry {
-    fn serial(self) -> Offset {
-        self.at
-    }
-
-    fn hash(self) -> Offset {
-        self.at + 8
-    }
-
-    fn state(self) -> Offset {
-        self.at + 16
-    }
-
-    fn block(self) -> Offset {
-        self.at + 24
-    }
-}
-
-/// The first entry of a segment, and how many it has.
-fn segment(number: u64) -> (u64, u64) {
-    (FIRST_SEGMENT * ((1 << number) - 1), FIRST_SEGMENT << number)
-}
-
 impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
     fn word(&self, at: u64) -> Result<u64, Error> {
         self.directory.word(at)
@@ -291,14 +178,22 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         self.word(self.directory.at + at)
     }
 
+    /// Where the entries of a segment lie, if it is there.
+    fn segment_block(&self, number: u64) -> Result<Option<Offset>, Error> {
+        let block = self.header(SEGMENTS + number * 8)?;
+        let (_, count) = segment(number);
+        if block != 0 && self.directory.arena.bytes_of(block)? < count * ENTRY_BYTES {
+            return Err(Error::damaged_at("a segment of names", block, number));
+        }
+        Ok(Some(block).filter(|block| *block != 0))
+    }
+
     /// All entries that there are.
     fn entries(&self) -> Result<impl Iterator<Item = Entry>, Error> {
         let mut blocks = Vec::new();
         for number in 0..MOST_SEGMENTS {
-            match self.header(SEGMENTS + number * 8)? {
-                0 => break,
-                block => blocks.push((number, block)),
-            }
+            let Some(block) = self.segment_block(number)? else { break };
+            blocks.push((number, block));
         }
         Ok(blocks.into_iter().flat_map(|(number, block)| {
             let (first, count) = segment(number);
@@ -313,9 +208,9 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         for number in 0..MOST_SEGMENTS {
             let (first, count) = segment(number);
             if index < first + count {
-                let block = self.header(SEGMENTS + number * 8)?;
-                let at = block.wrapping_add((index - first) * ENTRY_BYTES);
-                return Ok((block != 0).then_some(Entry { index, at }));
+                let block = self.segment_block(number)?;
+                let at = |block: Offset| block.wrapping_add((index - first) * ENTRY_BYTES);
+                return Ok(block.map(|block| Entry { index, at: at(block) }));
             }
         }
         Ok(None)
@@ -338,34 +233,47 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
 
     fn found(&self, entry: Entry) -> Result<Found, Error> {
         let block = self.word(entry.block())?;
-        let ground = self.directory.ground;
         let serial = self.word(entry.serial())?;
-        let found = Found {
+        // Before anything else of it is looked at: where no object lies, words may be of another size.
+        let body = self.body(block)?;
+        if self.word(block)? != serial {
+            return Err(Error::damaged_at("an object", block, serial));
+        }
+        Ok(Found {
             index: entry.index,
             serial,
             block,
-            body: self.word(block.wrapping_add(BODY))?,
-            kind: ground.u32(block.wrapping_add(KIND))?.load(Ordering::Relaxed),
+            body,
+            kind: self.kind(block)?,
             fingerprint: self.word(block.wrapping_add(FINGERPRINT))?,
-        };
+        })
+    }
+
+    fn kind(&self, block: Offset) -> Result<u32, Error> {
+        Ok(self.directory.ground.u32(block.wrapping_add(KIND))?.load(Ordering::Relaxed))
+    }
+
+    /// Where the body of the object of this block lies.
+    fn body(&self, block: Offset) -> Result<Offset, Error> {
+        let body = self.word(block.wrapping_add(BODY))?;
         let bytes = self.directory.arena.bytes_of(block)?;
-        if self.word(block)? != serial
-            || found.body < block.saturating_add(HEADER_BYTES)
-            || found.body >= block.saturating_add(bytes)
-        {
-            return Err(Error::damaged_at("an object", block, serial));
+        if bytes < HEADER_BYTES || body != block.wrapping_add(HEADER_BYTES) {
+            return Err(Error::damaged_at("the body of an object", block, body));
         }
-        Ok(found)
+        Ok(body)
     }
 
     fn text(&self, block: Offset, which: u64) -> Result<String, Error> {
-        let at = self.word(block.wrapping_add(which))?;
-        let (at, length) = (block.wrapping_add(at >> 32), at & u64::from(u32::MAX));
-        let damaged = || Error::damaged_at("a name", at, length);
-        let length = usize::try_from(length).ok().filter(|length| *length <= MOST_NAME);
-        let mut bytes = vec![0; length.ok_or_else(damaged)?];
-        self.directory.ground.copy_out(at, &mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| damaged())
+        let bytes = self.directory.arena.bytes_of(block)?;
+        let word = self.word(block.wrapping_add(which))?;
+        let (begin, length) = (word >> 32, word & u64::from(u32::MAX));
+        let damaged = || Error::damaged_at("a name", block.wrapping_add(which), word);
+        let is_within = begin >= HEADER_BYTES && begin + length <= bytes;
+        let length =
+            usize::try_from(length).ok().filter(|length| *length <= MOST_NAME && is_within);
+        let mut text = vec![0; length.ok_or_else(damaged)?];
+        self.directory.ground.copy_out(block.wrapping_add(begin), &mut text)?;
+        String::from_utf8(text).map_err(|_| damaged())
     }
 
     fn name_of(&self, entry: Entry) -> Result<String, Error> {
@@ -395,7 +303,9 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
             for entry in self.entries()? {
                 let block = self.word(entry.block())?;
                 if block != 0 {
-                    let pins = self.directory.ground.u64(block + PINS + row / 64 * 8)?;
+                    self.body(block)?;
+                    let pins =
+                        self.directory.ground.u64(block.wrapping_add(PINS + row / 64 * 8))?;
                     pins.fetch_and(!(1 << (row % 64)), Ordering::Relaxed);
                 }
             }
@@ -413,6 +323,17 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         self.found(entry).map(Some)
     }
 
+    /// The object of this name, of whatever type, pinned.
+    ///
+    /// # Errors
+    ///
+    /// Damaged.
+    pub fn find(&self, name: &str) -> Result<Option<Found>, Error> {
+        let found = self.look(name)?;
+        found.iter().try_for_each(|found| self.pin(found))?;
+        Ok(found)
+    }
+
     /// The object of this name, pinned.
     ///
     /// # Errors
@@ -421,6 +342,7 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
     pub fn find_as(&self, name: &str, spec: &Spec<'_>) -> Result<Option<Found>, Error> {
         let Some(found) = self.look(name)? else { return Ok(None) };
         if (found.kind, found.fingerprint) == (spec.kind, spec.fingerprint) {
+            // Not before: of what is of another type nobody gets a handle that would take the pin away.
             self.pin(&found)?;
             return Ok(Some(found));
         }
@@ -515,6 +437,10 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         // Before it is used, so that it is never used again.
         directory.set(directory.at + SERIAL, serial)?;
         let type_name: String = spec.type_name.chars().take(MOST_NAME / 4).collect();
+        let most = u64::from(u32::MAX) - HEADER_BYTES - 3 * MOST_NAME as u64;
+        if spec.bytes > most {
+            return Err(Error::too_long("the largest object", spec.bytes, most));
+        }
         let names_at = (HEADER_BYTES + spec.bytes).next_multiple_of(8);
         let type_at = (names_at + name.len() as u64).next_multiple_of(8);
         let bytes = type_at + (type_name.len() as u64).next_multiple_of(8);
@@ -537,6 +463,10 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         directory.set(entry.hash(), hash_of(name))?;
         directory.set(entry.state(), NAMED)?;
         ground.point("directory.filled");
+        let changes = directory.changes()?;
+        // From the link on until there is a serial it is one to be freed: also if `make` fails or panics.
+        let to_free = self.header(TO_FREE)?;
+        directory.set(directory.at + TO_FREE, to_free.saturating_add(1))?;
         reservation.link()?;
         ground.point("directory.linked");
         let found = Found {
@@ -547,15 +477,16 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
             kind: spec.kind,
             fingerprint: spec.fingerprint,
         };
-        if let Err(error) = make(&found) {
-            self.free(entry)?;
+        if let Err(error) = make(&found).and_then(|()| self.pin(&found)) {
+            // What cannot be freed now is left for the next time.
+            let _ = self.reap();
             return Err(error);
         }
-        self.pin(&found)?;
         ground.point("directory.made");
         directory.set(entry.serial(), serial)?;
         ground.point("directory.created");
-        directory.changes()?.notify_all();
+        directory.set(directory.at + TO_FREE, to_free)?;
+        changes.notify_all();
         Ok(found)
     }
 
@@ -601,7 +532,8 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         directory.ground.point("directory.remove");
         directory.set(entry.state(), DETACHED)?;
         directory.ground.point("directory.detached");
-        directory.set(directory.at + DETACHED_COUNT, self.header(DETACHED_COUNT)? + 1)?;
+        let to_free = self.header(TO_FREE)?;
+        directory.set(directory.at + TO_FREE, to_free.saturating_add(1))?;
         self.tell(found)?;
         directory.changes()?.notify_all();
         Ok(true)
@@ -617,36 +549,60 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         Ok(())
     }
 
-    /// Frees the objects that have no name and no living process that holds them. Says how many are left that
-    /// somebody holds.
+    /// Frees the objects that have no name and no living process that holds them, and those that were not made to
+    /// the end. Says how many are left that somebody holds.
     ///
     /// # Errors
     ///
-    /// Those of the arena. What could not be freed is left for the next time.
+    /// The first of those of [`Objects::destroy`] and of the arena. What could not be freed is left for the next
+    /// time, and keeps nothing else from being freed.
     pub fn reap(&self) -> Result<u64, Error> {
-        if self.header(DETACHED_COUNT)? == 0 {
+        if self.header(TO_FREE)? == 0 {
             return Ok(0);
         }
+        // (A12).
+        fence(Ordering::SeqCst);
         let mut held = 0;
+        let mut left = 0;
+        let mut result = Ok(());
         for entry in self.entries()? {
-            if self.word(entry.state())? != DETACHED || self.word(entry.serial())? == 0 {
+            if !self.is_to_be_freed(entry)? {
                 continue;
             }
-            if self.is_held(entry)? {
-                held += 1;
-            } else {
-                self.free(entry)?;
+            match self.is_held(entry) {
+                Ok(true) => held += 1,
+                Ok(false) => {
+                    if let Err(error) = self.free(entry) {
+                        left += 1;
+                        result = result.and(Err(error));
+                    }
+                }
+                Err(error) => {
+                    left += 1;
+                    result = result.and(Err(error));
+                }
             }
         }
-        self.directory.set(self.directory.at + DETACHED_COUNT, held)?;
-        Ok(held)
+        self.directory.set(self.directory.at + TO_FREE, held + left)?;
+        result.map(|()| held)
+    }
+
+    /// It is detached, or was not made to the end.
+    fn is_to_be_freed(&self, entry: Entry) -> Result<bool, Error> {
+        Ok(if self.word(entry.serial())? == 0 {
+            self.word(entry.block())? != 0
+        } else {
+            self.word(entry.state())? == DETACHED
+        })
     }
 
     fn is_held(&self, entry: Entry) -> Result<bool, Error> {
         let block = self.word(entry.block())?;
-        if block == 0 {
+        // Nobody has a handle of what was not made to the end, though its maker may have pinned it.
+        if block == 0 || self.word(entry.serial())? == 0 {
             return Ok(false);
         }
+        self.body(block)?;
         for number in 0..PIN_WORDS.min(ROWS.div_ceil(64)) {
             // Acquire: (A10).
             let at = block.wrapping_add(PINS + number * 8);
@@ -668,9 +624,8 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
         let directory = self.directory;
         let block = self.word(entry.block())?;
         if block != 0 {
-            let kind = directory.ground.u32(block.wrapping_add(KIND))?.load(Ordering::Relaxed);
-            let body = self.word(block.wrapping_add(BODY))?;
-            self.objects.destroy(kind, body)?;
+            let body = self.body(block)?;
+            self.objects.destroy(self.kind(block)?, body)?;
             directory.ground.point("directory.destroyed");
             directory.arena.release(entry.block(), self.deadline)?;
         }
@@ -683,37 +638,20 @@ impl<G: Ground, O: Objects<G>> Open<'_, '_, G, O> {
 
     /// Ends what a dead one began.
     fn repair(&self) -> Result<(), Error> {
-        let mut detached = 0;
+        let mut to_free = 0;
         for entry in self.entries()? {
-            let block = self.word(entry.block())?;
-            if self.word(entry.serial())? == 0 {
-                if block != 0 {
-                    self.free(entry)?;
-                }
+            if !self.is_to_be_freed(entry)? {
                 continue;
             }
-            if self.word(entry.state())? == DETACHED {
-                detached += 1;
-                if block != 0 {
-                    self.tell(&self.found(entry)?)?;
-                }
+            to_free += 1;
+            if self.word(entry.serial())? != 0 && self.word(entry.block())? != 0 {
+                self.tell(&self.found(entry)?)?;
             }
         }
-        self.directory.set(self.directory.at + DETACHED_COUNT, detached)?;
-        self.reap()?;
+        self.directory.set(self.directory.at + TO_FREE, to_free)?;
         self.directory.changes()?.notify_all();
+        // All is whole now. What cannot be freed is counted, and left for the next time.
+        let _ = self.reap();
         Ok(())
     }
-}
-
-/// A name as a number that is not 0; the same in every process of a build.
-fn hash_of(name: &str) -> u64 {
-    super::checksum::checksum(0, name.as_bytes()).max(1)
-}
-
-fn zero<G: Ground>(ground: &G, at: Offset, bytes: u64) -> Result<(), Error> {
-    for step in 0..bytes.div_ceil(8) {
-        ground.u64(at + step * 8)?.store(0, Ordering::Relaxed);
-    }
-    Ok(())
 }

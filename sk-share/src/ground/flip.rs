@@ -24,7 +24,8 @@
 //! | before `version` is stored | the old value; `begun` is one ahead, the other slot is anything | the next writer begins the same number again |
 //! | before others are woken | the new value | `deaths` moves, watchers look |
 //!
-//! There is nothing to repair: no state of the other slot matters. What the dead had reserved in the
+//! There is nothing to repair here: no state of the other slot matters, unless a transaction says that it counts
+//! (then whoever stages next rolls it forward first, so the lock stays abandoned until somebody stages). What the dead had reserved in the
 //! arena is swept there.
 //!
 //! Pairs of orderings: (A2) of the lock. (A3) who loads a version sees its slot: release at the
@@ -166,13 +167,14 @@ impl<'g, G: Ground> Flip<'g, G> {
 
     /// Keeps other writers away, for a change that depends on the value.
     ///
+    /// If the last holder died in a transaction that counts, what it staged is rolled forward before anything else
+    /// is staged: [`Writer::was_abandoned`] says so to all until somebody has staged.
+    ///
     /// # Errors
     ///
     /// Timeout, re-entry, damaged.
     pub fn lock(&self, deadline: Option<Instant>) -> Result<Writer<'_, 'g, G>, Error> {
-        let mut guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
-        // Every state in which a writer can die is one from which the next commit starts.
-        guard.repaired();
+        let guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
         Ok(Writer { flip: self, guard, deadline })
     }
 
@@ -494,6 +496,9 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         // All that can fail for want of room comes before anything changes.
         let place = self.place(slot, length)?;
         ground.point("flip.begin");
+        // Every state in which a writer can die is one from which the next commit starts. Not before: who only
+        // took the lock has not looked for a transaction that the dead one was in.
+        self.guard.repaired();
         begun.store(next, Ordering::Relaxed);
         // Release: (A6).
         fence(Ordering::Release);

@@ -1,10 +1,11 @@
 //! Several values changed in one step: all of them or none, whoever dies when.
 //!
 //! ```text
-//! attention  u64   { transactions, counted 56 | flags of others 7 | IN_PROGRESS 1 }
+//! attention  u64   { transactions, counted 56 | flags of others 7 | `IN_PROGRESS` 1 }
 //! record:  0  lock   16 bytes, held by one transaction at a time
 //!         16  count  u64
-//!         24  { value u64, version u64 } for each value
+//!         24  check  u64   of the number of the transaction and the list
+//!         32  { value u64, version u64 } for each value
 //! ```
 //!
 //! A transaction takes the locks of its values by their place, stages the new bytes of each beside the old ones
@@ -22,16 +23,22 @@
 //!
 //! Rolling forward is a compare-and-swap of the version, so that any number of processes may do it.
 //!
+//! **A value outlives the record that names it.** Rolled forward later, it would be a word of whatever lies there
+//! then: so [`let_go`](Transactions::let_go) comes before its memory is given back.
+//!
 //! (A11) who sees `IN_PROGRESS` sees the record and what is staged: release when it is set, acquire when it is read.
-//! Who sees it cleared sees all versions: release when it is cleared.
+//! Who sees it cleared sees all versions: release when it is cleared. (A13) who read a word of the record of the next
+//! transaction sees that this one is not in progress any more: a release fence before the record is written, an
+//! acquire fence before the second look at the word of attention.
 
 use std::time::Instant;
 
+use super::checksum::checksum;
 use super::flip::{Flip, Writer};
 use super::lock::{Guard, Lock};
 use super::words::{Ground, Offset};
 use crate::error::Error;
-use crate::sync::modelled::Ordering;
+use crate::sync::modelled::{Ordering, fence};
 
 /// In the word of attention: the record counts.
 pub const IN_PROGRESS: u64 = 1;
@@ -40,7 +47,8 @@ pub const FLAGS: u64 = 0xFF;
 const ONE_TRANSACTION: u64 = FLAGS + 1;
 
 const COUNT: u64 = 16;
-const LIST: u64 = 24;
+const CHECK: u64 = 24;
+const LIST: u64 = 32;
 
 /// So many values change in one step at most.
 pub const MOST_VALUES: u64 = if cfg!(loom) { 2 } else { 128 };
@@ -85,15 +93,23 @@ impl<'g, G: Ground> Transactions<'g, G> {
         Ok(self.ground.u64(self.attention)?.load(Ordering::Acquire))
     }
 
-    fn record(&self) -> Result<Vec<(Offset, u64)>, Error> {
+    /// What the transaction of this number has written down.
+    fn record(&self, number: u64) -> Result<Vec<(Offset, u64)>, Error> {
         let at = self.record + COUNT;
-        let count = self.ground.u64(at)?.load(Ordering::Relaxed);
+        let word = |at| self.ground.u64(at).map(|word| word.load(Ordering::Relaxed));
+        let count = word(at)?;
         if count > MOST_VALUES {
             return Err(Error::damaged_at("the count of values of a transaction", at, count));
         }
-        let word = |at| self.ground.u64(at).map(|word| word.load(Ordering::Relaxed));
         let entries = (0..count).map(|index| self.record + LIST + index * 16);
-        entries.map(|at| Ok((word(at)?, word(at + 8)?))).collect()
+        let list =
+            entries.map(|at| Ok((word(at)?, word(at + 8)?))).collect::<Result<Vec<_>, Error>>()?;
+        let check = word(self.record + CHECK)?;
+        if check != sum(number, list.iter().copied()) {
+            let at = self.record + CHECK;
+            return Err(Error::damaged_at("the checksum of a transaction", at, check));
+        }
+        Ok(list)
     }
 
     /// The version that a value has in the transaction that is in progress, if it has one there.
@@ -107,14 +123,34 @@ impl<'g, G: Ground> Transactions<'g, G> {
             if attention & IN_PROGRESS == 0 {
                 return Ok(None);
             }
-            let record = self.record();
-            // The record may have been of another transaction than the word.
-            if self.attention()? & !FLAGS == attention & !FLAGS {
+            self.ground.point("transaction.look");
+            let record = self.record(number_of(attention));
+            // Acquire: (A13).
+            fence(Ordering::Acquire);
+            let after = self.ground.u64(self.attention)?.load(Ordering::Relaxed);
+            // Also that it is still in progress: before the next one counts, it writes down what it will be.
+            if after & IN_PROGRESS != 0 && number_of(after) == number_of(attention) {
                 let found = record?.into_iter().find(|(at, _)| *at == value);
                 return Ok(found.map(|(_, version)| version));
             }
         }
         Err(Error::busy("the record of transactions", self.record))
+    }
+
+    /// Sees to it that nobody goes on with a value whose memory is about to be given back: nobody who lives has it.
+    ///
+    /// # Errors
+    ///
+    /// Busy, if somebody who has stopped finishes the transaction that it is in. Damaged.
+    pub fn let_go(&self, value: Offset) -> Result<(), Error> {
+        if self.attention()? & IN_PROGRESS == 0 {
+            return Ok(());
+        }
+        self.help()?;
+        match self.version_of(value)? {
+            Some(_) => Err(Error::busy("the record of transactions", self.record)),
+            None => Ok(()),
+        }
     }
 
     /// Begins a transaction, after those that others left unfinished.
@@ -151,10 +187,11 @@ impl<'g, G: Ground> Transactions<'g, G> {
 
     /// Rolls forward what is in progress, with the lock.
     fn finish(&self) -> Result<(), Error> {
-        if self.attention()? & IN_PROGRESS == 0 {
+        let attention = self.attention()?;
+        if attention & IN_PROGRESS == 0 {
             return Ok(());
         }
-        for (value, version) in self.record()? {
+        for (value, version) in self.record(number_of(attention))? {
             Flip::at(self.ground, value)?.roll_forward(version)?;
             self.ground.point("transaction.rolled");
         }
@@ -183,12 +220,22 @@ impl<'g, G: Ground> Transactions<'g, G> {
         if count > MOST_VALUES {
             return Err(Error::too_long("the most values of a transaction", count, MOST_VALUES));
         }
+        let before = self.attention()?;
+        if before & IN_PROGRESS != 0 {
+            // Set since `begin` by nobody who may.
+            return Err(Error::damaged_at("the word of attention", self.attention, before));
+        }
+        let number = number_of(before.wrapping_add(ONE_TRANSACTION));
+        // Release: (A13).
+        fence(Ordering::Release);
         for ((value, version, _), index) in staged.iter().zip(0..) {
             let at = self.record + LIST + index * 16;
             self.ground.u64(at)?.store(*value, Ordering::Relaxed);
             self.ground.u64(at + 8)?.store(*version, Ordering::Relaxed);
         }
         self.ground.u64(self.record + COUNT)?.store(count, Ordering::Relaxed);
+        let check = sum(number, staged.iter().map(|(value, version, _)| (*value, *version)));
+        self.ground.u64(self.record + CHECK)?.store(check, Ordering::Relaxed);
         self.ground.point("transaction.listed");
         // Release: (A11). This is the commit.
         let attention = self.ground.u64(self.attention)?;
@@ -200,4 +247,15 @@ impl<'g, G: Ground> Transactions<'g, G> {
         }
         self.end()
     }
+}
+
+/// Which transaction it is, as it stands in the word of attention.
+fn number_of(attention: u64) -> u64 {
+    attention & !FLAGS
+}
+
+fn sum(number: u64, list: impl Iterator<Item = (Offset, u64)>) -> u64 {
+    let words = list.flat_map(|(value, version)| [value, version]);
+    let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    checksum(number, &bytes)
 }

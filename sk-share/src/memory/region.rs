@@ -1,4 +1,4 @@
-//! A region: one memory file, mapped whole by everybody who holds it.
+//! A region: one file without a name, mapped by everybody who holds it.
 //!
 //! Its first page is the header, of which section 2 of PROTOCOL.md tells.
 
@@ -9,10 +9,11 @@ use super::copy;
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
-use crate::sys::{self, Held, Mapping};
+use crate::sys::{self, Held, Memory};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"sk-share");
-const LAYOUT: u32 = 1;
+/// The backends lay files out differently.
+const LAYOUT: u32 = if cfg!(sk_portable) { 1 << 16 | 1 } else { 1 };
 
 /// Offsets in the header.
 const AT_MAGIC: u64 = 0;
@@ -31,10 +32,10 @@ const PIECE: u64 = 16 << 20;
 /// Memory that several processes map; the handle is cheap to clone, and the memory is freed when the
 /// last process has dropped its last handle or ended.
 ///
-/// It is one file in memory without a name. Every process maps all that it may ever grow to, so that
-/// growing moves nothing. What lies in it is reached by offsets, each checked at each use: a word as an
-/// atomic ([`word32`](Self::word32), [`word64`](Self::word64)), bytes by copies ([`read`](Self::read),
-/// [`write`](Self::write)).
+/// It is one file without a name, in memory where the system has such files. What a process has mapped stays
+/// where it is, so that growing moves nothing. What lies in it is reached by offsets, each checked at each
+/// use: a word as an atomic ([`word32`](Self::word32), [`word64`](Self::word64)), bytes by copies
+/// ([`read`](Self::read), [`write`](Self::write)).
 ///
 /// A word is always used with the same size; which one is written where its layout is.
 ///
@@ -61,8 +62,8 @@ pub struct Region {
 }
 
 struct Inner {
-    map: Arc<Mapping>,
-    file: OwnedFd,
+    map: Arc<Memory>,
+    file: Arc<OwnedFd>,
     id: RegionId,
     kind: Kind,
     roster: RegionId,
@@ -144,11 +145,13 @@ impl Region {
         let limit = to_pages(limit).max(first_length());
         let file = sys::unnamed_memory("sk-share")
             .map_err(|error| Error::system("cannot make a file in memory", limit, error))?;
+        let file = Arc::new(file);
         let first = first_length();
-        allocate(file.as_fd(), 0, first, first)?;
-        sys::seal_shrinking(file.as_fd())
-            .map_err(|error| Error::system("cannot seal a file in memory", first, error))?;
         let region = Region::map(file, id, kind, roster, limit)?;
+        allocate(region.as_fd(), 0, region.end_of_file(first), first)?;
+        sys::seal_shrinking(region.as_fd())
+            .map_err(|error| Error::system("cannot seal a file in memory", first, error))?;
+        region.reach(first)?;
         region.inner.length.store(first, Ordering::Relaxed);
         // Nobody else has it, so the order is free.
         let RegionId([id_0, id_1]) = id;
@@ -187,7 +190,9 @@ impl Region {
         if !sys::is_sealed_against_shrinking(file.as_fd()) {
             return Err(foreign("its seal against shrinking", 0, 1));
         }
+        let file = Arc::new(file);
         let header = map(&file, first)?;
+        header.reach(first).map_err(|error| Error::system(NOT_MAPPED, first, error))?;
         let look32 = |at: u64| word_of(header.words32(position(at), 1), at, first);
         let look64 = |at: u64| word_of(header.words64(position(at), 1), at, first);
         let pair = |at: u64| -> Result<RegionId, Error> {
@@ -217,6 +222,11 @@ impl Region {
             return Err(Error::damaged("the limit of the region", limit, first));
         }
         let region = Region::map(file, found, kind, pair(AT_ROSTER)?, limit)?;
+        let least = region.end_of_file(first);
+        if size < least {
+            return Err(Error::damaged("the limit of the region", limit, size));
+        }
+        region.reach(first)?;
         region.look_at_length()?;
         Ok(region)
     }
@@ -264,7 +274,7 @@ impl Region {
     }
 
     fn map(
-        file: OwnedFd,
+        file: Arc<OwnedFd>,
         id: RegionId,
         kind: Kind,
         roster: RegionId,
@@ -332,12 +342,16 @@ impl Region {
         let mut at = self.look_at_length()?;
         while at < asked {
             let next = asked.min(at.saturating_add(PIECE));
+            let (from, to) = (self.end_of_file(at), self.end_of_file(next));
             fault::point("grow.begin");
-            allocate(self.as_fd(), at, next, asked)?;
+            if from < to {
+                allocate(self.as_fd(), from, to, asked)?;
+            }
             fault::point("grow.allocated");
             // (A1) with the load in `look_at_length`. Of two that grow, the longer one counts.
             self.word64(AT_LENGTH)?.fetch_max(next, Ordering::Release);
             fault::point("grow.stored");
+            self.reach(next)?;
             self.inner.length.fetch_max(next, Ordering::Release);
             at = self.look_at_length()?;
         }
@@ -367,25 +381,27 @@ impl Region {
     /// `count` u32 from this offset on, which is a multiple of 4.
     ///
     /// # Errors
-    /// They do not lie within what is there, or are not aligned.
+    /// They do not lie within what is there, or are not aligned; or they lie in two segments of the portable
+    /// backend.
     #[inline]
     pub fn words32(&self, offset: u64, count: usize) -> Result<&[AtomicU32], Error> {
         let bytes = count.saturating_mul(size_of::<u32>());
         self.check(offset, bytes)?;
         let words = self.inner.map.words32(position(offset), count);
-        words.ok_or_else(|| outside("words that are not aligned", offset, bytes, self.inner.limit))
+        words.ok_or_else(|| self.not_words(offset, bytes))
     }
 
     /// `count` u64 from this offset on, which is a multiple of 8.
     ///
     /// # Errors
-    /// They do not lie within what is there, or are not aligned.
+    /// They do not lie within what is there, or are not aligned; or they lie in two segments of the portable
+    /// backend.
     #[inline]
     pub fn words64(&self, offset: u64, count: usize) -> Result<&[AtomicU64], Error> {
         let bytes = count.saturating_mul(size_of::<u64>());
         self.check(offset, bytes)?;
         let words = self.inner.map.words64(position(offset), count);
-        words.ok_or_else(|| outside("words that are not aligned", offset, bytes, self.inner.limit))
+        words.ok_or_else(|| self.not_words(offset, bytes))
     }
 
     /// As [`word32`](Self::word32), found once and kept.
@@ -406,8 +422,15 @@ impl Region {
     /// # Errors
     /// They do not lie within what is there.
     pub fn read(&self, offset: u64, to: &mut [u8]) -> Result<(), Error> {
-        let (words, skip) = self.words_around(offset, to.len())?;
-        copy::read(words, skip, to);
+        self.check(offset, to.len())?;
+        let (mut at, mut to) = (offset, to);
+        while !to.is_empty() {
+            let (words, skip, count) = self.words_around(at, to.len())?;
+            let (part, rest) = to.split_at_mut(count);
+            copy::read(words, skip, part);
+            at += u64::try_from(count).unwrap_or(u64::MAX);
+            to = rest;
+        }
         Ok(())
     }
 
@@ -417,8 +440,15 @@ impl Region {
     /// # Errors
     /// They do not lie within what is there.
     pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), Error> {
-        let (words, skip) = self.words_around(offset, from.len())?;
-        copy::write(words, skip, from);
+        self.check(offset, from.len())?;
+        let (mut at, mut from) = (offset, from);
+        while !from.is_empty() {
+            let (words, skip, count) = self.words_around(at, from.len())?;
+            let (part, rest) = from.split_at(count);
+            copy::write(words, skip, part);
+            at += u64::try_from(count).unwrap_or(u64::MAX);
+            from = rest;
+        }
         Ok(())
     }
 
@@ -442,7 +472,8 @@ impl Region {
     }
 
     /// What holds the words in place for the kernel.
-    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+    #[cfg(not(sk_portable))]
+    pub(crate) fn mapping(&self) -> &Arc<Memory> {
         &self.inner.map
     }
 
@@ -456,12 +487,34 @@ impl Region {
         }
     }
 
-    /// The words that hold these bytes, and how many bytes of the first are before them.
-    fn words_around(&self, offset: u64, bytes: usize) -> Result<(&[AtomicU64], usize), Error> {
-        self.check(offset, bytes)?;
+    /// The words that hold these bytes, as many of them as lie together; how many bytes of the first word
+    /// are before them; and how many of the bytes these words hold.
+    fn words_around(
+        &self,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<(&[AtomicU64], usize, usize), Error> {
         let skip = position(offset % 8);
+        let bytes = bytes.min(position(self.inner.map.together_from(offset)));
         let count = bytes.saturating_add(skip).div_ceil(size_of::<u64>());
-        Ok((self.words64(offset - offset % 8, count)?, skip))
+        Ok((self.words64(offset - offset % 8, count)?, skip, bytes))
+    }
+
+    /// How long the file is that has `length` bytes of this region, or is to have them.
+    fn end_of_file(&self, length: u64) -> u64 {
+        self.inner.map.end_of_file(length)
+    }
+
+    /// Has the first `length` bytes mapped; the file has them.
+    fn reach(&self, length: u64) -> Result<(), Error> {
+        self.inner.map.reach(length).map_err(|error| Error::system(NOT_MAPPED, length, error))
+    }
+
+    #[cold]
+    fn not_words(&self, offset: u64, bytes: usize) -> Error {
+        let together = position(self.inner.map.together_from(offset));
+        let what = if bytes > together { "words in two segments" } else { "words not aligned" };
+        outside(what, offset, bytes, self.inner.limit)
     }
 
     #[inline]
@@ -495,9 +548,10 @@ impl Region {
         }
         let size = sys::size_of_file(inner.file.as_fd())
             .map_err(|error| Error::system("cannot ask a region for its size", length, error))?;
-        if length > size {
+        if self.end_of_file(length) > size {
             return Err(Error::damaged("the length of the region", length, size));
         }
+        self.reach(length)?;
         inner.length.fetch_max(length, Ordering::Release);
         Ok(length)
     }
@@ -531,20 +585,21 @@ fn allocate(file: BorrowedFd<'_>, from: u64, to: u64, asked: u64) -> Result<(), 
     // Beyond this the kernel would send a signal that kills.
     if let Some(limit) = sys::file_size_limit().filter(|limit| to > *limit) {
         let what = "the limit of this process for files, RLIMIT_FSIZE,";
-        return Err(Error::new(Reason::Limit { asked, what, limit }));
+        return Err(Error::new(Reason::Limit { asked: asked.max(to), what, limit }));
     }
     sys::allocate(file, from, to)
         .map_err(|error| Error::system("cannot allocate a region up to this byte", to, error))
 }
 
-fn map(file: &OwnedFd, bytes: u64) -> Result<Mapping, Error> {
+const NOT_MAPPED: &str = "cannot map so many bytes of a region (RLIMIT_AS?)";
+
+fn map(file: &Arc<OwnedFd>, bytes: u64) -> Result<Memory, Error> {
     let (what, limit) = ("what an address can be", isize::MAX as u64);
     if bytes > limit {
         return Err(Error::new(Reason::Limit { asked: bytes, what, limit }));
     }
     let reason = "cannot reserve so many bytes of address space (RLIMIT_AS?)";
-    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
-    Mapping::shared(file.as_fd(), length).map_err(|error| Error::system(reason, bytes, error))
+    Memory::of(file, bytes).map_err(|error| Error::system(reason, bytes, error))
 }
 
 fn this_incarnation() -> Result<u32, Error> {

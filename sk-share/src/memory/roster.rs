@@ -2,8 +2,11 @@
 //! does not any more. Section 3 of PROTOCOL.md.
 
 mod agent;
-mod life;
 mod member;
+#[cfg(sk_portable)]
+mod portable;
+#[cfg(not(sk_portable))]
+mod robust;
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
@@ -15,25 +18,20 @@ use super::wait::Spinning;
 use super::{Kind, Region, RegionId};
 use crate::error::{Error, Reason};
 use crate::ground::Sleep;
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak, lock};
-use crate::sys::{self, Scope};
+use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, OnceLock, Ordering, Weak, lock};
 
 pub use agent::Agent;
 pub(super) use agent::{is_this_thread_an_agent, of_this_thread};
 pub use member::Member;
 
-use member::Table;
+#[cfg(sk_portable)]
+use portable as backend;
+#[cfg(not(sk_portable))]
+use robust as backend;
 
-/// The kernel's bits of a robust word: somebody waits, the owner died, and the rest is its thread.
-const WAITERS: u32 = 0x8000_0000;
-const OWNER_DIED: u32 = 0x4000_0000;
-const THREAD: u32 = 0x3fff_ffff;
-
-/// A word says "I live" when it names a thread that did not die. A word that is being taken names
-/// its thread beside the mark of its former owner's death, so that nobody believes it yet.
-fn is_living(word: u32) -> bool {
-    word & THREAD != 0 && word & OWNER_DIED == 0
-}
+use backend::slot::Slot;
+use backend::table::Table;
+use backend::{Local, life};
 
 /// The membership of this process in its program; cheap to clone.
 ///
@@ -45,6 +43,9 @@ fn is_living(word: u32) -> bool {
 ///
 /// Notice of death is notice only: another thread of the dead process may run for some more
 /// microseconds. What it *held* is taken over when the [`Agent`] that held it is dead.
+///
+/// On the portable backend the others watch the process itself: they notice its death when it is torn down, and
+/// that it calls `exec` only when that program ends. Section 12 of [`protocol`](super::protocol).
 ///
 /// A stopped process (SIGSTOP) lives. A process made by `fork` is no member, and handles in it are
 /// errors ([`Error::is_copied`]); it may join on its own.
@@ -76,13 +77,11 @@ pub(super) struct Shared {
     pub(super) region: Region,
     /// Set by the life thread once it has a row.
     me: OnceLock<Member>,
-    /// Anything but 0 tells the life thread to leave; a futex of this process.
-    control: AtomicU32,
     has_left: AtomicBool,
     /// How many deaths were noticed; a futex of this process.
     pub(super) deaths: AtomicU32,
-    /// What was last seen of each row: the generation and, in the lowest bit, whether it lived.
-    known: Vec<AtomicU64>,
+    /// What the backend has beside it.
+    local: Local,
     /// So many threads of the program may be awake for spinning to be of use.
     processors: u32,
     pub(super) spinning: Spinning,
@@ -118,8 +117,8 @@ impl Roster {
     /// # Errors
     /// As for [`Region::create`] and [`join`](Self::join).
     pub fn create() -> Result<Roster, Error> {
-        let region = Region::create(Kind::ROSTER, member::BYTES, None)?;
-        region.grow(member::ROWS)?;
+        let region = Region::create(Kind::ROSTER, backend::table::BYTES, None)?;
+        region.grow(backend::table::FIRST_BYTES)?;
         Roster::join_region(region)
     }
 
@@ -154,10 +153,9 @@ impl Roster {
         let shared = Arc::new(Shared {
             region,
             me: OnceLock::new(),
-            control: AtomicU32::new(0),
             has_left: AtomicBool::new(false),
             deaths: AtomicU32::new(0),
-            known: (0..member::MOST).map(|_| AtomicU64::new(0)).collect(),
+            local: Local::new()?,
             processors: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             spinning: Spinning::new(),
@@ -213,8 +211,8 @@ impl Roster {
     /// The handle is a copy, or this process has left.
     pub fn members(&self) -> Result<Vec<Member>, Error> {
         self.shared().check()?;
-        let table = self.shared().table()?;
-        Ok((0..table.rows()).filter_map(|row| table.living(row, self.me().row())).collect())
+        let rows = self.shared().table()?.rows();
+        Ok((0..rows).filter_map(|row| self.shared().living(row)).collect())
     }
 
     /// Whether the member is dead or has left. True from the moment that the kernel says so, a little
@@ -224,12 +222,11 @@ impl Roster {
     /// There can be no such member, the handle is a copy, or this process has left.
     pub fn is_member_dead(&self, member: Member) -> Result<bool, Error> {
         self.shared().check()?;
-        let table = self.shared().table()?;
         if member.row() >= member::MOST {
             let row = u64::try_from(member.row()).unwrap_or(u64::MAX);
             return Err(Error::damaged("the row of a member", row, 511));
         }
-        Ok(table.living(member.row(), self.me().row()) != Some(member))
+        Ok(self.shared().living(member.row()) != Some(member))
     }
 
     /// The number of the member's process as that process sees it; for messages, since numbers are used
@@ -249,15 +246,15 @@ impl Roster {
     }
 
     /// Whether the thread that this agent was has ended, in whatever way. Then it executes no further
-    /// instruction, and what it held can be taken over. Also true for an agent of a process that
+    /// instruction, and what it held can be taken over. (On the portable backend the end of a thread without
+    /// its destructors counts only when its process ends.) Also true for an agent of a process that
     /// was stopped in the middle of becoming one.
     ///
     /// # Errors
     /// There can be no such agent, the handle is a copy, or this process has left.
     pub fn is_dead(&self, agent: Agent) -> Result<bool, Error> {
         self.shared().check()?;
-        let slot = agent::Slot::of(&self.shared().region, agent)?;
-        Ok(!slot.is_living_as(agent))
+        Ok(!self.shared().is_living(agent)?)
     }
 
     /// The agent that stands for this process as a whole: a thread that lives as long as the membership.
@@ -284,16 +281,16 @@ impl Roster {
     /// Whether an agent of the same process as this one, which is dead, still lives. False when the slot
     /// was used again since: that takes longer than a process takes to end.
     pub(crate) fn has_living_sibling(&self, of: Agent) -> bool {
-        agent::has_living_sibling(&self.shared().region, of)
+        backend::slot::has_living_sibling(self.shared(), of)
     }
 
     /// The member that an agent is a thread of, as long as it lives.
     pub fn member_of(&self, agent: Agent) -> Option<Member> {
-        let slot = agent::Slot::of(&self.shared().region, agent).ok()?;
+        let slot = Slot::of(&self.shared().region, agent).ok()?;
         let (row, generation) = slot.row_and_generation();
-        let member = self.shared().table().ok()?.living(row, self.me().row())?;
+        let member = self.shared().living(row)?;
         let is_same = member.generation() & agent::GENERATION == generation;
-        (is_same && slot.is_living_as(agent)).then_some(member)
+        (is_same && self.shared().is_living(agent).ok()?).then_some(member)
     }
 
     /// How many deaths of members this process has noticed. Ask before you look at anything that
@@ -325,8 +322,7 @@ impl Membership {
             return;
         }
         shared.has_left.store(true, Ordering::Release);
-        shared.control.store(1, Ordering::Release);
-        sys::wake(&shared.control, u32::MAX, Scope::Private);
+        shared.local.end_life_thread();
         shared.count_deaths(1);
         if let Some(life) = lock(&self.life).take() {
             // The life thread does not panic, and an error here would have nobody to go to.
@@ -352,13 +348,6 @@ impl Shared {
         Ok(())
     }
 
-    /// Has everybody who sleeps in this process look again.
-    fn count_deaths(&self, count: u32) {
-        // (B3) with the loads in `Roster::deaths` and `Roster::wait`.
-        self.deaths.fetch_add(count, Ordering::Release);
-        sys::wake(&self.deaths, u32::MAX, Scope::Private);
-    }
-
     fn table(&self) -> Result<Table<'_>, Error> {
         Table::of(&self.region)
     }
@@ -374,23 +363,15 @@ impl Shared {
     pub(super) fn has_processors_to_spare(&self) -> bool {
         self.table().is_ok_and(|table| table.awake() <= self.processors)
     }
+}
 
-    /// The words that the kernel marks when the agent's thread ends or becomes another program, with
-    /// their values, if it lives.
-    pub(super) fn words_of(&self, agent: Agent) -> Result<Option<[(&AtomicU32, u32); 2]>, Error> {
-        let slot = agent::Slot::of(&self.region, agent)?;
-        // Before the word, so that a mark that comes behind this look has another value.
-        let successor = slot.successor().load(Ordering::Acquire);
-        let Some(word) = slot.living_word(agent) else { return Ok(None) };
-        Ok(Some([(slot.word(), word), (slot.successor(), successor)]))
-    }
+/// Ends the process when a thread that must not end does: the others would wait for what it has to tell,
+/// or hold this process for dead.
+struct MustNotEnd;
 
-    /// Passes the notice of an agent's death on: the kernel wakes one of those who wait for it.
-    pub(super) fn pass_on(&self, agent: Agent) {
-        if let Ok(slot) = agent::Slot::of(&self.region, agent) {
-            sys::wake(slot.word(), u32::MAX, Scope::Shared);
-            sys::wake(slot.successor(), u32::MAX, Scope::Shared);
-        }
+impl Drop for MustNotEnd {
+    fn drop(&mut self) {
+        std::process::abort();
     }
 }
 

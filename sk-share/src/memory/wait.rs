@@ -7,7 +7,7 @@ use super::roster::is_this_thread_an_agent;
 use super::{Agent, Deaths, Roster};
 use crate::error::Error;
 use crate::sync::{AtomicI32, AtomicU32, Ordering};
-use crate::sys::{self, Scope, Slept, WaitOn};
+use crate::sys::{self, Scope};
 
 /// After so long everybody looks again, so that a damaged word lets nobody sleep for ever.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -82,6 +82,15 @@ pub enum Woken {
     TimedOut,
 }
 
+/// How one sleep of the kernel's ended.
+pub(super) enum Night {
+    /// Somebody woke this thread on the word.
+    Woken,
+    /// There may be reason not to sleep.
+    Over,
+    TimedOut,
+}
+
 impl Roster {
     /// Sleeps until the word is woken or has another value, the owner dies, another member dies, or the
     /// deadline passes; and no longer than five seconds, so call it in a loop that looks at its
@@ -127,30 +136,15 @@ impl Roster {
         let shared = self.shared();
         let look_again = Instant::now() + LOOK_AGAIN;
         let until = wait.deadline.map_or(look_again, |deadline| deadline.min(look_again));
-        let until = sys::monotonic(until);
         loop {
             shared.check()?;
             if let Some(woken) = self.look(wait)? {
                 return Ok(woken);
             }
-            let word = WaitOn::new(wait.word, wait.expected, Scope::Shared);
-            let deaths = WaitOn::new(&shared.deaths, wait.deaths.0, Scope::Private);
-            // Of several that were woken the kernel names the last, so the word is the last.
-            let (slept, last) = match wait.owner {
-                Some(owner) => {
-                    // If it died a moment ago, the next look says so.
-                    let Some(of_owner) = shared.words_of(owner)? else { continue };
-                    let [ends, becomes] =
-                        of_owner.map(|(word, value)| WaitOn::new(word, value, Scope::Shared));
-                    (sys::wait_any::<4>(&[deaths, ends, becomes, word], until), 3)
-                }
-                None => (sys::wait_any::<2>(&[deaths, word], until), 1),
-            };
-            match slept.map_err(|error| Error::system("the kernel refused to wait", 0, error))? {
-                // The wake-up was for this thread, whatever else happened.
-                Slept::Woken(place) if place == last => return Ok(Woken::Changed),
-                Slept::Woken(_) | Slept::Changed | Slept::Interrupted => {}
-                Slept::TimedOut => {
+            match shared.sleep(wait, until)? {
+                Night::Woken => return Ok(Woken::Changed),
+                Night::Over => {}
+                Night::TimedOut => {
                     let is_over = wait.deadline.is_some_and(|deadline| deadline <= Instant::now());
                     return Ok(if is_over { Woken::TimedOut } else { Woken::LookAgain });
                 }
@@ -166,7 +160,7 @@ impl Roster {
             return Ok(Some(Woken::Changed));
         }
         if let Some(owner) = wait.owner
-            && shared.words_of(owner)?.is_none()
+            && !shared.is_living(owner)?
         {
             // The kernel woke one of those who wait for it, and this may be the one.
             shared.pass_on(owner);

@@ -37,7 +37,7 @@ pub(crate) fn spec(kind: u32, type_name: &str, bytes: u64) -> Spec<'_> {
 impl Objects<Commons> for Space {
     fn destroy(&self, kind: u32, body: Offset) -> Result<(), Error> {
         match kind {
-            VALUE => value::destroy(&self.commons, &self.arena()?, body),
+            VALUE => value::destroy(self, &self.arena()?, body),
             LIST => list::whole::destroy(self, body),
             QUEUE => queue::whole::destroy(self, body),
             // They have nothing besides their block.

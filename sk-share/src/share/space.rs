@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sk_cereal::Session;
 
@@ -33,6 +33,17 @@ pub(crate) struct Space {
 pub struct Object {
     pub(crate) space: Arc<Space>,
     pub(crate) found: Found,
+}
+
+/// How long one waits for another process that is at the names of a share.
+static PATIENCE: AtomicU64 = AtomicU64::new(5_000_000_000);
+
+fn patience() -> Duration {
+    Duration::from_nanos(PATIENCE.load(Ordering::Relaxed))
+}
+
+pub(crate) fn set_patience(patience: Duration) {
+    PATIENCE.store(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// All spaces of this process.
@@ -118,13 +129,15 @@ impl Space {
         Arena::again(&self.commons, &self.layout)
     }
 
-    /// Works on the names, while nobody else does.
+    /// Works on the names, while nobody else does. Whoever is at them has done in microseconds, unless it has stopped:
+    /// so nobody waits for ever.
     pub(crate) fn with_names<R>(
         &self,
         deadline: Option<Instant>,
         work: impl FnOnce(&Open<'_, '_, Commons, Space>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         self.commons.region().check_incarnation()?;
+        let deadline = deadline.or_else(|| Instant::now().checked_add(patience()));
         let arena = self.arena()?;
         let row = self.member().row() as u64;
         let directory = Directory::at(&self.commons, &arena, DIRECTORY, row)?;

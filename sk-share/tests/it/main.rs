@@ -5,6 +5,7 @@ mod arena;
 mod asynchronous;
 mod blob;
 mod collections;
+mod directory;
 mod flip;
 mod list;
 mod lock;
@@ -16,10 +17,14 @@ mod region;
 mod roster;
 mod running;
 mod share;
+// Files in memory know no disk.
+#[cfg(sk_portable)]
+mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
 mod together;
+mod transaction;
 mod travel;
 mod value;
 mod wait;

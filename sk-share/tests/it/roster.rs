@@ -8,9 +8,59 @@ use std::time::{Duration, Instant};
 
 use sk_share::memory::{Agent, Kind, Member, Region, Roster, Wait, Woken};
 
-/// Where the rows of life words begin, and how long one is.
-const ROWS: u64 = 167_936;
-const ROW: u64 = 4096;
+/// Where things lie, as PROTOCOL.md says it: section 3.
+#[cfg(not(sk_portable))]
+mod layout {
+    use sk_share::memory::Region;
+
+    pub(crate) const END: u64 = 167_936 + 512 * 4096;
+    /// An agent of the first thread of some process.
+    pub(crate) const LIVING_AGENT: u32 = 1;
+
+    pub(crate) fn generation(row: u64) -> u64 {
+        167_936 + row * (4096 + 8) + 4
+    }
+
+    /// The word that says that somebody has this row; some thread has it.
+    pub(crate) fn take(bytes: &Region, row: u64, _owner: u64) {
+        let word = bytes.word32(167_936 + row * (4096 + 8)).unwrap();
+        word.store(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// As the kernel leaves it when the thread ends.
+    pub(crate) fn end(bytes: &Region, row: u64) {
+        let word = bytes.word32(167_936 + row * (4096 + 8)).unwrap();
+        word.store(0xc000_0000, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// Where things lie, as PROTOCOL.md says it: section 12.
+#[cfg(sk_portable)]
+mod layout {
+    use sk_share::memory::Region;
+
+    pub(crate) const END: u64 = 167_936;
+    /// An agent of the member in the first row, in the first generation.
+    pub(crate) const LIVING_AGENT: u32 = 1 << 20 | 1;
+
+    pub(crate) fn generation(row: u64) -> u64 {
+        4096 + row * 64 + 8
+    }
+
+    /// Some process has this row that lives.
+    pub(crate) fn take(bytes: &Region, row: u64, owner: u64) {
+        let word = bytes.word64(4096 + row * 64).unwrap();
+        word.store(owner, std::sync::atomic::Ordering::Relaxed);
+        bytes.word32(256).unwrap().store(512, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// As whoever finds it gone leaves it.
+    pub(crate) fn end(bytes: &Region, row: u64) {
+        let word = bytes.word64(4096 + row * 64).unwrap();
+        word.fetch_and(!(7 << 32), std::sync::atomic::Ordering::Relaxed);
+        word.fetch_or(4 << 32, std::sync::atomic::Ordering::Relaxed);
+    }
+}
 
 #[test]
 fn a_process_is_a_member_once_however_often_it_joins() {
@@ -157,26 +207,51 @@ fn bytes_of(file: &OwnedFd) -> Region {
 
 #[test]
 fn a_roster_without_a_free_row_is_full() {
-    let file = again(&Roster::create().unwrap());
+    let roster = Roster::create().unwrap();
+    let file = again(&roster);
     let bytes = bytes_of(&file);
-    bytes.grow(ROWS + 512 * ROW).unwrap();
+    bytes.grow(layout::END).unwrap();
+    let owner = bytes.word64(4096).unwrap().load(Ordering::Relaxed);
+    drop(roster);
     for row in 0..512 {
-        bytes.word32(ROWS + row * ROW + row * 8).unwrap().store(1, Ordering::Relaxed);
+        layout::take(&bytes, row, owner);
     }
     let error = Roster::join(file.try_clone().unwrap()).unwrap_err();
     assert!(error.is_limit());
     assert_eq!(error.to_string(), "all 512 rows for members of the program are in use");
     // The last one becomes free.
-    bytes.word32(ROWS + 511 * ROW + 511 * 8).unwrap().store(0xc000_0000, Ordering::Relaxed);
+    layout::end(&bytes, 511);
     assert_eq!(Roster::join(file).unwrap().me().row(), 511);
 }
 
 #[test]
 fn generations_begin_again_and_none_is_zero() {
     let file = again(&Roster::create().unwrap());
-    bytes_of(&file).word32(ROWS + 4).unwrap().store(u32::MAX, Ordering::Relaxed);
+    bytes_of(&file).word32(layout::generation(0)).unwrap().store(u32::MAX, Ordering::Relaxed);
     let roster = Roster::join(file).unwrap();
     assert_eq!((roster.me().row(), roster.me().generation()), (0, 1));
+}
+
+/// A slot names a use of a row by the lowest 20 bits of its generation. One that nobody gave back would speak of
+/// the use that has the same ones.
+#[cfg(sk_portable)]
+#[test]
+fn slots_of_a_former_use_of_a_row_are_freed_before_it_lives_again() {
+    let file = again(&Roster::create().unwrap());
+    let bytes = bytes_of(&file);
+    bytes.word32(layout::generation(0)).unwrap().store(1 << 20, Ordering::Relaxed);
+    let slot = 36_864 + 5 * 16;
+    bytes.word32(slot).unwrap().store(layout::LIVING_AGENT, Ordering::Relaxed);
+    bytes.word32(slot + 4).unwrap().store(9, Ordering::Relaxed);
+    let roster = Roster::join(file).unwrap();
+    assert_eq!(roster.me().generation() & 0xf_ffff, 1);
+    let agent = Agent::from_parts(5, 9).unwrap();
+    assert!(roster.is_dead(agent).unwrap());
+    // Nor does one live that speaks of a use that never was.
+    bytes.word32(slot).unwrap().store(layout::LIVING_AGENT + 1, Ordering::Relaxed);
+    assert!(roster.is_dead(agent).unwrap());
+    bytes.word32(slot).unwrap().store(layout::LIVING_AGENT, Ordering::Relaxed);
+    assert!(!roster.is_dead(agent).unwrap());
 }
 
 #[test]
@@ -184,7 +259,8 @@ fn a_full_table_of_agents_is_an_error() {
     let roster = Roster::create().unwrap();
     let bytes = bytes_of(&again(&roster));
     for slot in 0..8192 {
-        bytes.word32(36_864 + slot * 16).unwrap().store(1, Ordering::Relaxed);
+        let word = bytes.word32(36_864 + slot * 16).unwrap();
+        word.store(layout::LIVING_AGENT, Ordering::Relaxed);
     }
     let error = roster.agent().unwrap_err();
     assert!(error.is_limit());
@@ -205,9 +281,9 @@ fn any_bytes_in_the_roster_are_neither_a_panic_nor_a_hang() {
         let roster = Roster::create().unwrap();
         let file = again(&roster);
         let bytes = bytes_of(&file);
-        bytes.grow(ROWS + (1 + next() % 400) * ROW).unwrap();
-        let words = usize::try_from((bytes.length().unwrap() - 128) / 4).unwrap();
-        for word in bytes.words32(128, words).unwrap() {
+        bytes.grow(layout::END - (next() % 400) * 4096 % layout::END).unwrap();
+        for offset in (128..bytes.length().unwrap()).step_by(4) {
+            let word = bytes.word32(offset).unwrap();
             let value = next();
             // All of it, or some words.
             if round % 2 == 0 || value.is_multiple_of(64) {

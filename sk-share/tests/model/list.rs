@@ -43,12 +43,23 @@ fn set(agent: &Agent, index: u64, bytes: &[u8]) {
     with(agent, |list| assert!(list.set(index, bytes, None).unwrap()));
 }
 
-/// One who dies does something, and one reads: whether it died, and what was read.
+/// One who dies does something, and one reads all: whether it died, and what was read.
 fn beside(
     memory: &Arc<Memory>,
     order: usize,
     fate: Fate,
     dies: impl FnOnce(&Agent) + Send + 'static,
+) -> (bool, Vec<u8>) {
+    beside_who(memory, order, fate, dies, all)
+}
+
+/// As [`beside`], with one who reads what it likes.
+fn beside_who(
+    memory: &Arc<Memory>,
+    order: usize,
+    fate: Fate,
+    dies: impl FnOnce(&Agent) + Send + 'static,
+    reads: impl FnOnce(&Agent) -> Vec<u8> + Send + 'static,
 ) -> (bool, Vec<u8>) {
     let dying = Arc::clone(memory);
     let reading = Arc::clone(memory);
@@ -56,7 +67,7 @@ fn beside(
         order,
         [
             Box::new(move || Agent::new(&dying, 0, fate).run(dies).map(|()| vec![])) as Work<_>,
-            Box::new(move || Some(all(&Agent::new(&reading, 2, Fate::Lives)))),
+            Box::new(move || Some(reads(&Agent::new(&reading, 2, Fate::Lives)))),
         ],
     );
     (died.is_none(), read.unwrap())
@@ -83,6 +94,22 @@ fn what_is_pushed_is_read_whole() {
     });
 }
 
+/// The last one is the first that is read: nothing but the length says that it is there.
+#[test]
+fn what_is_pushed_is_there_once_the_length_says_so() {
+    model_deaths("what_is_pushed_is_there", 2, 2, |fate, order| {
+        let memory = memory(1, &[1]);
+        let last = |agent: &Agent| {
+            let mut bytes = Vec::new();
+            assert!(with(agent, |list| list.last(&mut bytes, None).unwrap()));
+            bytes
+        };
+        let (died, read) = beside_who(&memory, order, fate, |agent| push(agent, 2), last);
+        assert!(read == pattern(1) || read == pattern(2), "{read:?}");
+        died
+    });
+}
+
 /// ```text
 ///   dies                        reader
 ///   intent = { 0, two }
@@ -93,7 +120,7 @@ fn what_is_pushed_is_read_whole() {
 /// ```
 #[test]
 fn what_is_set_is_read_whole() {
-    model_deaths("what_is_set_is_read_whole", 2, 1, |fate, order| {
+    model_deaths("what_is_set_is_read_whole", 1, 2, |fate, order| {
         let memory = memory(1, &[1, 9]);
         let sets = |agent: &Agent| {
             set(agent, 0, &pattern(2));
@@ -113,7 +140,7 @@ fn what_is_set_is_read_whole() {
 #[test]
 fn what_a_dead_one_set_is_read_whole() {
     for point in ["list.set.committed", "list.set.copied"] {
-        model_deaths(point, 2, 1, move |fate, order| {
+        model_deaths(point, 1, 1, move |fate, order| {
             let memory = memory(1, &[1, 9]);
             let dead = Agent::new(&memory, 4, Fate::AtPoint(point, 0));
             assert!(dead.run(|agent| set(agent, 0, &pattern(2))).is_none());
@@ -133,7 +160,7 @@ fn what_a_dead_one_set_is_read_whole() {
 /// ```
 #[test]
 fn an_entry_that_is_used_anew_is_not_read_as_the_old_one() {
-    model_deaths("an_entry_that_is_used_anew", 2, 2, |fate, order| {
+    model_deaths("an_entry_that_is_used_anew", 2, 1, |fate, order| {
         let memory = memory(1, &[1, 2]);
         let replace = |agent: &Agent| {
             pop(agent);

@@ -45,6 +45,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "forker" => forker(&program),
         "pairs" => pairs(&program),
         "churn" => churn(&program),
+        "stayer" => stayer(&program),
         "executor" => executor(&program, &argument),
         "limited" => limited(&program),
         other => Err(format!("no role {other}").into()),
@@ -155,7 +156,7 @@ fn sleeper(program: &Program, argument: &str) -> Tried<()> {
 
 /// A thread that is an agent and ends, in order and otherwise, while the process lives on.
 fn agent(program: &Program) -> Tried<()> {
-    for turn in 0..3_u32 {
+    for turn in 0..super::ENDS {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 write_agent(program).unwrap();
@@ -171,20 +172,25 @@ fn agent(program: &Program) -> Tried<()> {
             }
         });
     }
-    Ok(())
+    forever();
 }
 
 /// Waits for the agents that come up, one after another.
 fn waiter(program: &Program) -> Tried<()> {
     program.add(At::Ready);
-    for turn in 1..=3 {
+    for turn in 1..=super::ENDS {
         program.until(At::Round, turn)?;
         let agent = read_agent(program)?;
         let deaths = program.roster.deaths();
         let word = program.word(At::Never);
         let wait = Wait { word, expected: 0, deaths, owner: Some(agent), deadline: None };
         program.add(At::Turn);
-        match program.roster.wait(&wait)? {
+        let mut woken = program.roster.wait(&wait)?;
+        while cfg!(sk_portable) && woken == Woken::Changed {
+            // The life thread of another process has woken its own sleepers on this word.
+            woken = program.roster.wait(&wait)?;
+        }
+        match woken {
             Woken::OwnerDied => program.add(At::Done),
             other => {
                 eprintln!("{other:?} in place of the owner's death");
@@ -269,29 +275,43 @@ fn pairs(program: &Program) -> Tried<()> {
     forever();
 }
 
+/// How a file of a region, or a pipe or handle of its life thread, is shown.
+fn is_ours(shown: &str) -> bool {
+    if cfg!(sk_portable) {
+        let temporary = std::env::temp_dir();
+        let is_unnamed =
+            shown.contains(&*temporary.to_string_lossy()) && shown.contains("(deleted)");
+        is_unnamed || shown.starts_with("pipe:") || shown.contains("pidfd")
+    } else {
+        shown.contains("memfd:sk-share")
+    }
+}
+
 /// A process that dropped everything has no descriptor, no mapping and no thread of ours.
 fn nothing_left() -> Tried<()> {
     let count = || -> Tried<[usize; 3]> {
         let entries = |path: &str| Ok::<_, std::io::Error>(std::fs::read_dir(path)?.flatten());
         let files = entries("/proc/self/fd")?
             .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-            .filter(|target| target.to_string_lossy().contains("sk-share"))
+            .filter(|target| is_ours(&target.to_string_lossy()))
             .count();
         let maps = std::fs::read_to_string("/proc/self/maps")?;
-        let maps = maps.lines().filter(|line| line.contains("memfd:sk-share")).count();
+        let maps = maps.lines().filter(|line| is_ours(line)).count();
         let threads = entries("/proc/self/task")?
             .filter_map(|entry| std::fs::read_to_string(entry.path().join("comm")).ok())
             .filter(|name| name.starts_with("sk-"))
             .count();
         Ok([files, maps, threads])
     };
+    // A file for each region; the life thread, or two of them with a pipe between.
+    let [pipe, threads_of_one] = if cfg!(sk_portable) { [2, 2] } else { [0, 1] };
     // What it inherited from the parent stays.
     let [files, maps, threads] = count()?;
     let roster = Roster::create()?;
     let region = Region::create(KIND, 1 << 20, Some(roster.id()))?;
     let there = roster.clone();
     std::thread::spawn(move || there.agent().map(drop)).join().map_err(|_| "it panicked")??;
-    if count()? != [files + 2, maps + 2, threads + 1] {
+    if count()? != [files + 2 + pipe, maps + 2, threads + threads_of_one] {
         return Err(format!("before: {:?}", count()?).into());
     }
     drop((roster, region));
@@ -323,11 +343,22 @@ fn limited(program: &Program) -> Tried<()> {
     if !error.contains("1048576") || !error.contains("RLIMIT_FSIZE") {
         return Err(error.into());
     }
-    with(Resource::As, 1 << 30, &|| Region::create(KIND, 8 << 30, None).err())?;
+    if cfg!(sk_portable) {
+        // Nothing is reserved there: what counts is what is mapped.
+        let text = std::fs::read_to_string("/proc/self/statm")?;
+        let pages: u64 = text.split_whitespace().next().ok_or("no size")?.parse()?;
+        let limit = (pages << 12) + (4 << 20);
+        let error = with(Resource::As, limit, &|| board.grow(20 << 20).err())?;
+        if !error.contains("RLIMIT_AS") {
+            return Err(error.into());
+        }
+    } else {
+        with(Resource::As, 1 << 30, &|| Region::create(KIND, 8 << 30, None).err())?;
+    }
     with(Resource::Nofile, 3, &|| Region::create(KIND, 4096, None).err())?;
     let mut kept = [0; 4];
     board.read(5000, &mut kept)?;
-    if kept != *b"kept" || board.grow(2 << 20)? != 2 << 20 {
+    if kept != *b"kept" || board.grow(20 << 20)? != 20 << 20 {
         return Err("something was lost".into());
     }
     Ok(())
@@ -358,6 +389,27 @@ fn executor(program: &Program, thread: &str) -> Tried<()> {
         "first" => execute(),
         _ => std::thread::scope(|scope| scope.spawn(execute).join()).map_err(|_| "it panicked")?,
     }
+}
+
+/// A thread that is an agent still when its process is no member any more.
+fn stayer(program: &Program) -> Tried<()> {
+    std::thread::scope(|scope| {
+        let (leave, may_leave) = std::sync::mpsc::channel();
+        scope.spawn(move || {
+            write_agent(program).unwrap();
+            leave.send(()).unwrap();
+            // Whoever has left cannot wait in the roster.
+            while program.get(At::Go) < 2 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        may_leave.recv()?;
+        program.add(At::Ready);
+        program.until(At::Go, 1)?;
+        program.roster.leave();
+        Tried::Ok(())
+    })?;
+    forever();
 }
 
 /// Joins and leaves, has agents that come and go, waits and wakes, as fast as it can.

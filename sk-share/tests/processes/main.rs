@@ -16,9 +16,16 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
-use sk_share::memory::{Member, Wait, Woken, wake_one};
+use sk_share::memory::{Agent, Member, Wait, Woken, wake_one};
 
-use program::{At, CHILD, Kid, Program, Tried};
+use program::{At, CHILD, Kid, Program, Tried, WATCHDOG};
+
+/// The kernel tells when a thread ends in whatever way, or becomes another program. Without robust futexes
+/// only the end of the process is told, and what a thread gives back itself.
+const NOTICES_THREADS: bool = cfg!(not(sk_portable));
+
+/// In how many ways a thread ends: twice in order, and once without any destructor.
+const ENDS: u32 = if NOTICES_THREADS { 3 } else { 2 };
 
 fn main() -> ExitCode {
     if let Ok(role) = std::env::var(CHILD) {
@@ -26,12 +33,14 @@ fn main() -> ExitCode {
     }
     let mut trials: Vec<Trial> =
         ["killed", "abort", "exit", "panic", "exec", "segfault", "return", "leave"]
+            .into_iter()
+            .filter(|manner| NOTICES_THREADS || *manner != "exec")
             .map(|manner| {
                 Trial::test(format!("everybody_notices_a_death_by_{manner}"), move || {
                     everybody_notices(manner).map_err(failed)
                 })
             })
-            .into();
+            .collect();
     let mut add = |name: &str, test: fn() -> Tried<()>| {
         trials.push(Trial::test(name, move || test().map_err(failed)));
     };
@@ -42,8 +51,15 @@ fn main() -> ExitCode {
         a_waiter_that_was_woken_and_killed_is_replaced,
     );
     add("all_who_wait_for_a_thread_hear_of_its_end", all_who_wait_for_a_thread_hear_of_its_end);
-    add("an_agent_that_calls_exec_is_dead", an_agent_that_calls_exec_is_dead);
+    if NOTICES_THREADS {
+        add("an_agent_that_calls_exec_is_dead", an_agent_that_calls_exec_is_dead);
+    }
+    add("an_agent_is_dead_when_its_process_is", an_agent_is_dead_when_its_process_is);
+    add("an_agent_of_a_member_that_left_lives_on", an_agent_of_a_member_that_left_lives_on);
     add("a_stopped_process_is_not_dead", a_stopped_process_is_not_dead);
+    if NOTICES_THREADS {
+        add("a_death_is_told_again", a_death_is_told_again);
+    }
     add("a_forked_copy_is_no_member", a_forked_copy_is_no_member);
     add("members_beyond_one_wait_are_watched_too", members_beyond_one_wait_are_watched_too);
     add("limits_of_the_process_are_errors", limits_of_the_process_are_errors);
@@ -139,7 +155,12 @@ fn kills_in_a_loop_are_all_noticed() -> Tried<()> {
     for round in 1..=rounds {
         let starting = match round % 4 {
             0 if cfg!(feature = "faults") => {
-                let fault = format!("join.pair.taken:{}", 1 + round * 7 % 511);
+                let fault = if NOTICES_THREADS {
+                    format!("join.pair.taken:{}", 1 + round * 7 % 511)
+                } else {
+                    ["join.taken", "join.generation", "join.living"][round as usize / 4 % 3]
+                        .to_owned()
+                };
                 Some(program.spawn_with("member", "9 killed", Some(&fault))?)
             }
             _ => None,
@@ -242,7 +263,7 @@ fn all_who_wait_for_a_thread_hear_of_its_end() -> Tried<()> {
     let waiters = (0..4).map(|_| program.spawn("waiter")).collect::<Tried<Vec<Kid>>>()?;
     program.until(At::Ready, 4)?;
     let agent = program.spawn("agent")?;
-    for turn in 1..=3 {
+    for turn in 1..=ENDS {
         program.until(At::Turn, 4 * turn)?;
         for waiter in &waiters {
             waiter.until_asleep()?;
@@ -283,6 +304,76 @@ fn an_agent_that_calls_exec_is_dead() -> Tried<()> {
     Ok(())
 }
 
+/// Waits until this agent is dead, woken by its end or that of its process, and not by the clock.
+fn until_agent_dead(program: &Program, owner: Agent) -> Tried<()> {
+    let deadline = Some(Instant::now() + WATCHDOG);
+    loop {
+        let deaths = program.roster.deaths();
+        if program.roster.is_dead(owner)? {
+            return Ok(());
+        }
+        let word = program.word(At::Never);
+        let wait = Wait { word, expected: 0, deaths, owner: Some(owner), deadline };
+        match program.roster.wait(&wait)? {
+            Woken::OwnerDied | Woken::Death => {}
+            // The life thread of another process has woken its own sleepers on this word.
+            Woken::Changed if cfg!(sk_portable) => {}
+            other => return Err(format!("{other:?} in place of the owner's death").into()),
+        }
+    }
+}
+
+fn an_agent_is_dead_when_its_process_is() -> Tried<()> {
+    let program = Program::new()?;
+    for _ in 0..20 {
+        program.word(At::Round).store(0, Ordering::Release);
+        let kid = program.spawn("agent")?;
+        program.until(At::Round, 1)?;
+        let owner = child::read_agent(&program)?;
+        assert!(!program.roster.is_dead(owner)?);
+        std::thread::scope(|scope| {
+            let waiters = [(); 2].map(|()| scope.spawn(|| until_agent_dead(&program, owner)));
+            kid.kill();
+            waiters.into_iter().try_for_each(|waiter| waiter.join().map_err(|_| "it panicked")?)
+        })?;
+        assert_eq!(program.roster.member_of(owner), None);
+        kid.was_killed()?;
+    }
+    Ok(())
+}
+
+/// It holds what it holds until its thread ends, however many members come after it.
+fn an_agent_of_a_member_that_left_lives_on() -> Tried<()> {
+    for end in ["thread", "process"] {
+        let program = Program::new()?;
+        let kid = program.spawn("stayer")?;
+        program.until(At::Ready, 1)?;
+        let owner = child::read_agent(&program)?;
+        let member = program.roster.member_of(owner).ok_or("no member")?;
+        program.add(At::Go);
+        program.until_dead(&[member])?;
+        assert!(!program.roster.is_dead(owner)?);
+        assert_eq!(program.roster.member_of(owner), None);
+        let (next, _) = program.member(1, "killed")?;
+        assert!(!program.roster.is_dead(owner)?);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| until_agent_dead(&program, owner));
+            if end == "thread" {
+                program.add(At::Go);
+            } else {
+                kid.kill();
+            }
+            waiter.join().map_err(|_| "it panicked")?
+        })?;
+        next.kill();
+        next.was_killed()?;
+        // Its row is free, if it was not already.
+        let (_next, member) = program.member(1, "killed")?;
+        assert_eq!(member.row(), 1, "{end}");
+    }
+    Ok(())
+}
+
 fn a_stopped_process_is_not_dead() -> Tried<()> {
     let program = Program::new()?;
     let (kid, member) = program.member(0, "killed")?;
@@ -296,6 +387,24 @@ fn a_stopped_process_is_not_dead() -> Tried<()> {
     // Stopped, it can be killed and is noticed.
     kid.kill();
     program.until_dead(&[member])
+}
+
+/// What another thread of the dead did after its life thread was gone is not slept through.
+fn a_death_is_told_again() -> Tried<()> {
+    let program = Program::new()?;
+    let (kid, member) = program.member(0, "killed")?;
+    let mut deaths = program.roster.deaths();
+    kid.kill();
+    program.until_dead(&[member])?;
+    let deadline = Some(Instant::now() + WATCHDOG);
+    for _ in 0..4 {
+        let word = program.word(At::Never);
+        let wait = Wait { word, expected: 0, deaths, owner: None, deadline };
+        while program.roster.wait(&wait)? == Woken::LookAgain {}
+        assert_ne!(program.roster.deaths(), deaths);
+        deaths = program.roster.deaths();
+    }
+    Ok(())
 }
 
 fn a_forked_copy_is_no_member() -> Tried<()> {
@@ -356,18 +465,7 @@ fn nothing_is_left_of_a_roster() -> Tried<()> {
 /// before, and its death is noticed.
 fn death_at_any_step_of_joining_loses_no_row() -> Tried<()> {
     let program = Program::new()?;
-    let mut points: Vec<String> = ["row", "aimed", "pending", "taken", "linked", "generation"]
-        .into_iter()
-        .chain(["pairs", "living", "counted", "told"])
-        .map(|step| format!("join.{step}"))
-        .collect();
-    for step in ["pending", "taken", "linked", "generation"] {
-        points.extend([1, 2, 300, 511].map(|pass| format!("join.pair.{step}:{pass}")));
-    }
-    for step in ["pending", "given", "unlinked"] {
-        points.extend([1, 2, 300, 511, 512].map(|pass| format!("leave.{step}:{pass}")));
-    }
-    points.extend(["agent.give", "agent.given", "agent.unlinked"].map(str::to_owned));
+    let points = steps_of_a_membership();
     let mut last: Option<Member> = None;
     for point in &points {
         program.value(0).store(0, Ordering::Release);
@@ -393,11 +491,49 @@ fn death_at_any_step_of_joining_loses_no_row() -> Tried<()> {
     Ok(())
 }
 
+fn steps_of_a_membership() -> Vec<String> {
+    if !NOTICES_THREADS {
+        let joining = ["row", "taken", "freed", "generation", "living", "told"];
+        let joining = joining.map(|step| format!("join.{step}")).into_iter();
+        let agent = ["taken", "generation", "living", "give", "given"];
+        let agent = agent.map(|step| format!("agent.{step}")).into_iter();
+        let leaving = ["begin", "given", "told"].map(|step| format!("leave.{step}"));
+        return joining.chain(agent).chain(leaving).collect();
+    }
+    let mut points: Vec<String> = ["row", "aimed", "pending", "taken", "linked", "generation"]
+        .into_iter()
+        .chain(["pairs", "living", "counted", "told"])
+        .map(|step| format!("join.{step}"))
+        .collect();
+    for step in ["pending", "taken", "linked", "generation"] {
+        points.extend([1, 2, 300, 511].map(|pass| format!("join.pair.{step}:{pass}")));
+    }
+    for step in ["pending", "given", "unlinked"] {
+        points.extend([1, 2, 300, 511, 512].map(|pass| format!("leave.{step}:{pass}")));
+    }
+    points.extend(["agent.give", "agent.given", "agent.unlinked"].map(str::to_owned));
+    points
+}
+
 fn death_at_any_step_of_an_agent_loses_no_slot() -> Tried<()> {
     let program = Program::new()?;
-    let steps = ["aimed", "pending", "taken", "linked", "generation", "living"];
+    let steps: &[&str] = if NOTICES_THREADS {
+        &[
+            "aimed",
+            "pending",
+            "taken",
+            "linked",
+            "generation",
+            "living",
+            "give",
+            "given",
+            "unlinked",
+        ]
+    } else {
+        &["taken", "generation", "living", "give", "given"]
+    };
     let mut generation = 0;
-    for step in steps.into_iter().chain(["give", "given", "unlinked"]) {
+    for step in steps {
         let point = format!("agent.{step}");
         program.spawn_with("leaver", "", Some(&point))?.was_killed()?;
         program.word(At::Round).store(0, Ordering::Release);
@@ -415,22 +551,33 @@ fn death_at_any_step_of_an_agent_loses_no_slot() -> Tried<()> {
 }
 
 fn death_at_any_step_of_growing_loses_nothing() -> Tried<()> {
-    for (fault, least) in [
-        // The first to grow is the roster, by a row for the child.
-        ("grow.begin:1", 1 << 16),
-        ("grow.allocated:1", 1 << 16),
-        ("grow.stored:1", 1 << 16),
-        ("grow.begin:2", 1 << 16),
-        ("grow.allocated:2", 1 << 16),
-        ("grow.stored:2", 16 << 20),
-        ("grow.allocated:3", 16 << 20),
-        ("grow.stored:4", 40 << 20),
-    ] {
+    let steps: &[(&str, u64)] = if NOTICES_THREADS {
+        &[
+            // The first to grow is the roster, by a row for the child.
+            ("grow.begin:1", 1 << 16),
+            ("grow.allocated:1", 1 << 16),
+            ("grow.stored:1", 1 << 16),
+            ("grow.begin:2", 1 << 16),
+            ("grow.allocated:2", 1 << 16),
+            ("grow.stored:2", 16 << 20),
+            ("grow.allocated:3", 16 << 20),
+            ("grow.stored:4", 40 << 20),
+        ]
+    } else {
+        &[
+            ("grow.begin:1", 1 << 16),
+            ("grow.allocated:1", 1 << 16),
+            ("grow.stored:1", 16 << 20),
+            ("grow.allocated:2", 16 << 20),
+            ("grow.stored:3", 40 << 20),
+        ]
+    };
+    for (fault, least) in steps {
         let program = Program::new()?;
         program.board.write(60_000, b"kept")?;
         program.spawn_with("grower", "", Some(fault))?.was_killed()?;
         let length = program.board.length()?;
-        assert!(length >= least, "{fault}: {length}");
+        assert!(length >= *least, "{fault}: {length}");
         assert_eq!(program.board.grow(50 << 20)?, 50 << 20);
         let mut kept = [0; 4];
         program.board.read(60_000, &mut kept)?;

@@ -105,6 +105,8 @@ impl Program {
             let wait = Wait { word, expected: 0, deaths, owner: None, deadline };
             match self.roster.wait(&wait)? {
                 Woken::Death => {}
+                // The life thread of another process has woken its own sleepers on this word.
+                Woken::Changed if cfg!(sk_portable) => {}
                 other => return Err(format!("{other:?} in place of a death").into()),
             }
         }

@@ -12,7 +12,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     }
     std::thread::spawn(move || {
-        std::thread::park_timeout(super::kills::patience());
+        std::thread::park_timeout(WATCHDOG);
         eprintln!("a child hangs");
         std::process::abort();
     });
@@ -35,7 +35,6 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "holds_locks" => super::waiting::holds_locks(),
         "pushes" => super::waiting::pushes(),
         "pops" => super::waiting::pops(),
-        "works" => super::kills::works(),
         other => Err(format!("no role {other}").into()),
     };
     match result {

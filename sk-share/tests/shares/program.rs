@@ -17,17 +17,13 @@ pub(crate) type Tried<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A child in this role, which gets this value.
 pub(crate) fn spawn<T: Serialize>(role: &str, value: &T) -> Tried<Kid> {
-    spawn_with(role, value, None)
+    start(role, value, &mut Command::new("/proc/self/exe"))
 }
 
-/// A child that dies at the step of the protocol that `fault` names.
-pub(crate) fn spawn_with<T: Serialize>(role: &str, value: &T, fault: Option<&str>) -> Tried<Kid> {
-    let mut command = Command::new("/proc/self/exe");
-    command.env(ROLE, role).env_remove("SK_FAULT").stdin(Stdio::null());
-    if let Some(fault) = fault {
-        command.env("SK_FAULT", fault);
-    }
-    let passed = inherit::pass(&mut command, value)?;
+/// As [`spawn`], by a command that may say more.
+pub(crate) fn start<T: Serialize>(role: &str, value: &T, command: &mut Command) -> Tried<Kid> {
+    command.env(ROLE, role).stdin(Stdio::null());
+    let passed = inherit::pass(command, value)?;
     let child = command.spawn()?;
     drop(passed);
     Ok(Kid { child })

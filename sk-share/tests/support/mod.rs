@@ -85,6 +85,8 @@ pub(crate) struct Memory {
     singles: Vec<AtomicU32>,
     /// What each eight bytes are used as: 0 not yet, 1 a u64, 2 two u32.
     uses: Vec<PlainU8>,
+    /// From here on memory is given back and used anew, maybe as words of another size.
+    reused_from: PlainU64,
     length: PlainU64,
     limit: u64,
     /// For each index `generation << 1 | dead`.
@@ -96,13 +98,23 @@ pub(crate) struct Memory {
 impl Memory {
     /// `length` bytes that may grow to `limit`, with so many places for agents.
     pub(crate) fn new(length: u64, limit: u64, agents: usize) -> Arc<Memory> {
+        let singles = if cfg!(loom) { 128 } else { usize::try_from(limit / 4).unwrap() };
+        Memory::with_singles(length, limit, agents, singles)
+    }
+
+    /// The same where only so many `u32` from the beginning are used, as a model has few words.
+    pub(crate) fn with_singles(
+        length: u64,
+        limit: u64,
+        agents: usize,
+        singles: usize,
+    ) -> Arc<Memory> {
         let words = usize::try_from(limit / 8).unwrap();
         Arc::new(Memory {
             doubles: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            singles: (0..if cfg!(loom) { 128 } else { words * 2 })
-                .map(|_| AtomicU32::new(0))
-                .collect(),
+            singles: (0..singles).map(|_| AtomicU32::new(0)).collect(),
             uses: (0..words).map(|_| PlainU8::new(0)).collect(),
+            reused_from: PlainU64::new(u64::MAX),
             length: PlainU64::new(length),
             limit,
             agents: (0..agents).map(|_| AtomicU64::new(1 << 1)).collect(),
@@ -118,8 +130,31 @@ impl Memory {
         }
         let word = usize::try_from(at / 8).unwrap();
         let before = self.uses[word].swap(kind, SeqCst);
-        assert!(before == 0 || before == kind, "mixed sizes at {at}");
+        if before != 0 && before != kind {
+            assert!(at >= self.reused_from.load(SeqCst), "mixed sizes at {at}");
+            self.change_size(word, kind);
+        }
         Ok(usize::try_from(at / bytes).unwrap())
+    }
+
+    /// From `at` on words may be used as words of another size, one after the other.
+    pub(crate) fn reused_from(&self, at: Offset) {
+        self.reused_from.store(at, SeqCst);
+    }
+
+    fn change_size(&self, word: usize, kind: u8) {
+        let [low, high] = [0, 1].map(|half| &self.singles[word * 2 + half]);
+        let double = &self.doubles[word];
+        let halves =
+            |of: u64| [of, of >> 32].map(|half| u32::try_from(half & u64::from(u32::MAX)).unwrap());
+        if kind == 1 {
+            let [low, high] = [low, high].map(|half| u64::from(half.load(Ordering::Acquire)));
+            double.store(high << 32 | low, Ordering::Release);
+        } else {
+            let [below, above] = halves(double.load(Ordering::Acquire));
+            low.store(below, Ordering::Release);
+            high.store(above, Ordering::Release);
+        }
     }
 
     fn wake_where(&self, count: u32, is_woken: impl Fn(&Sleeper) -> bool) -> u32 {

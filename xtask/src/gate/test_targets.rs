@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::model::is_model;
 use super::{BUILD_LIMIT, Broken, Gate, Verdict, counted, pass};
 use crate::command::{Finished, Line};
 use crate::outcome::{self, Ending, Outcome, Tally};
@@ -72,7 +73,7 @@ fn integration<'w>(workspace: &'w Workspace, member: &'w Member) -> Option<Gate<
 fn others<'w>(workspace: &'w Workspace, member: &'w Member) -> Vec<Gate<'w>> {
     member
         .targets_of(TargetKind::Test)
-        .filter(|target| !["it", "model"].contains(&target.name.as_str()))
+        .filter(|target| target.name != "it" && !is_model(&target.name))
         .map(|target| {
             Gate::new(target.name.clone(), Some(&member.name), move |evidence: &mut Evidence| {
                 let run = Run::of(workspace, member, target);
@@ -145,6 +146,11 @@ impl<'w> Run<'w> {
     /// Another command in place of `cargo test … --all-features`.
     pub(crate) fn with_line(self, line: Line) -> Run<'w> {
         Run { line, ..self }
+    }
+
+    /// The outcomes count beside those of another build of this target, which has this name without the word.
+    pub(crate) fn called(self, word: &str) -> Run<'w> {
+        Run { target: format!("{} ({word})", self.target), ..self }
     }
 
     pub(crate) fn environment(self, name: &str, value: &str) -> Run<'w> {

@@ -11,8 +11,8 @@ use std::io;
 use memmap2::MmapMut;
 use rustix::mm::Advice;
 
-use super::page_bytes;
 use crate::sync::{AtomicU32, OnceLock, Ordering};
+use crate::sys::page_bytes;
 
 /// 0 in a copy that has not asked yet.
 static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();

@@ -91,3 +91,8 @@ pub(crate) fn monotonic(instant: Instant) -> Option<Timespec> {
     let left = Timespec::try_from(instant.saturating_duration_since(Instant::now())).ok()?;
     now.checked_add(left)
 }
+
+/// The thread's number in its own pid namespace, as the kernel writes it into futex words.
+pub(crate) fn thread_id() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+}

@@ -16,7 +16,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use super::{Mapping, incarnation};
+use super::{Memory, incarnation};
 use crate::sync::{Arc, AtomicUsize, Ordering, compiler_fence};
 
 /// What the kernel calls `robust_list_head`: three words.
@@ -51,7 +51,7 @@ pub(crate) struct RobustList {
     /// What the thread had before.
     previous: usize,
     /// Keeps the words mapped.
-    words: Arc<Mapping>,
+    words: Arc<Memory>,
     incarnation: u32,
     /// Invariant 2.
     thread: PhantomData<*const ()>,
@@ -62,7 +62,7 @@ impl RobustList {
     pub(crate) const MOST: usize = 512;
 
     /// A list for this thread, empty. `Ok(None)` if the thread holds a robust mutex of the C library.
-    pub(crate) fn register(words: Arc<Mapping>) -> io::Result<Option<RobustList>> {
+    pub(crate) fn register(words: Arc<Memory>) -> io::Result<Option<RobustList>> {
         let incarnation = incarnation()?;
         let mut previous = ptr::null_mut::<Head>();
         let mut bytes = 0_usize;

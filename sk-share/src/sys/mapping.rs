@@ -8,6 +8,7 @@
 //!    out; other processes write into it at any time, which atomics allow. A word is used with one
 //!    size: that is the layout of whoever uses it, and written in PROTOCOL.md.
 //! 3. Every pattern of bits is an `AtomicU32` and an `AtomicU64`.
+//! 4. A [`Memory`] drops no mapping before it is dropped itself.
 //!
 //! Touching a page beyond the end of the file is a signal and not undefined behaviour; whoever asks
 //! for words compares with the length first.
@@ -20,6 +21,7 @@ use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use super::Memory;
 use crate::sync::{Arc, AtomicU32, AtomicU64};
 
 /// A file mapped for reading and writing, shared with all who map it.
@@ -29,10 +31,10 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Reserves `bytes` bytes of addresses for the file, which may be shorter. They are left out
-    /// of core dumps.
-    pub(crate) fn shared(file: BorrowedFd<'_>, bytes: usize) -> io::Result<Mapping> {
-        let raw = MmapOptions::new().len(bytes).map_raw(file.as_raw_fd())?;
+    /// Maps `bytes` bytes of the file from `from` on, which is a multiple of a page. The file may
+    /// be shorter: then the addresses are reserved. They are left out of core dumps.
+    pub(crate) fn shared(file: BorrowedFd<'_>, from: u64, bytes: usize) -> io::Result<Mapping> {
+        let raw = MmapOptions::new().offset(from).len(bytes).map_raw(file.as_raw_fd())?;
         raw.advise(Advice::DontDump)?;
         Ok(Mapping { raw, bytes })
     }
@@ -67,10 +69,10 @@ impl Mapping {
     }
 }
 
-/// One word of a mapping, found once, with the mapping that it keeps in place.
+/// One word of a memory, found once, with the memory that it keeps in place.
 pub(crate) struct Held<W> {
     word: NonNull<W>,
-    _mapping: Arc<Mapping>,
+    _memory: Arc<Memory>,
 }
 
 // SAFETY: it is an `Arc` and a reference to an atomic within what that keeps alive (1).
@@ -83,18 +85,18 @@ unsafe impl Send for Held<AtomicU64> {}
 unsafe impl Sync for Held<AtomicU64> {}
 
 impl Held<AtomicU32> {
-    /// The word at this offset; `None` as for [`Mapping::words32`].
-    pub(crate) fn word32(mapping: &Arc<Mapping>, offset: usize) -> Option<Held<AtomicU32>> {
-        let word = NonNull::from(mapping.words32(offset, 1)?.first()?);
-        Some(Held { word, _mapping: Arc::clone(mapping) })
+    /// The word at this offset; `None` as for [`Memory::words32`].
+    pub(crate) fn word32(memory: &Arc<Memory>, offset: usize) -> Option<Held<AtomicU32>> {
+        let word = NonNull::from(memory.words32(offset, 1)?.first()?);
+        Some(Held { word, _memory: Arc::clone(memory) })
     }
 }
 
 impl Held<AtomicU64> {
-    /// The word at this offset; `None` as for [`Mapping::words64`].
-    pub(crate) fn word64(mapping: &Arc<Mapping>, offset: usize) -> Option<Held<AtomicU64>> {
-        let word = NonNull::from(mapping.words64(offset, 1)?.first()?);
-        Some(Held { word, _mapping: Arc::clone(mapping) })
+    /// The word at this offset; `None` as for [`Memory::words64`].
+    pub(crate) fn word64(memory: &Arc<Memory>, offset: usize) -> Option<Held<AtomicU64>> {
+        let word = NonNull::from(memory.words64(offset, 1)?.first()?);
+        Some(Held { word, _memory: Arc::clone(memory) })
     }
 }
 
@@ -103,7 +105,7 @@ impl<W> Deref for Held<W> {
 
     #[inline]
     fn deref(&self) -> &W {
-        // SAFETY: 1; it was a reference into the mapping, which is kept. Both constructors hold atomics.
+        // SAFETY: 1 and 4; it was a reference into a mapping of the memory, which is kept. Both constructors hold atomics.
         unsafe { self.word.as_ref() }
     }
 }

@@ -7,8 +7,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::member::{MOST, Row, Table};
-use super::{Member, OWNER_DIED, Shared, THREAD, WAITERS, is_living};
+use super::super::member::MOST;
+use super::super::{Member, MustNotEnd, Shared};
+use super::table::{Row, Table};
+use super::{OWNER_DIED, THREAD, WAITERS, is_living};
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, Ordering};
@@ -27,7 +29,9 @@ const MAKESHIFT: Duration = Duration::from_millis(10);
 const STACK_BYTES: usize = 128 << 10;
 
 /// Starts the life thread, and returns once it is a member and has looked at all others.
-pub(super) fn start(shared: Arc<Shared>) -> Result<(Member, JoinHandle<()>), Error> {
+pub(in crate::memory::roster) fn start(
+    shared: Arc<Shared>,
+) -> Result<(Member, JoinHandle<()>), Error> {
     check_kernel()?;
     let (tell, told) = sync_channel(1);
     let thread = Builder::new()
@@ -48,15 +52,6 @@ fn check_kernel() -> Result<(), Error> {
     sys::wait_any::<1>(&[WaitOn::new(&word, 0, Scope::Private)], None)
         .map_err(|error| Error::system("the kernel cannot wait on several words", 1, error))?;
     Ok(())
-}
-
-/// Ends the process when a thread that must not end does.
-struct MustNotEnd;
-
-impl Drop for MustNotEnd {
-    fn drop(&mut self) {
-        std::process::abort();
-    }
 }
 
 fn live(shared: &Arc<Shared>, tell: &SyncSender<Result<Member, Error>>) {
@@ -183,6 +178,37 @@ fn give_row_back(shared: &Shared, list: &RobustList, number: usize) {
 
 /// What one thread watches: its own group of rows and, in the life thread, those that have no
 /// thread of their own.
+/// When a death is told again: the life thread of a process may be gone while another thread of it still runs
+/// on another processor, and changes something whose waiters have looked already. It has microseconds to live; but
+/// nobody is told of its end before the whole process is torn down.
+const ECHOES: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(100)];
+
+/// The deaths that are to be told again.
+#[derive(Default)]
+struct Echoes {
+    /// When, and which of the echoes it is.
+    next: Option<(Instant, usize)>,
+}
+
+impl Echoes {
+    fn begin(&mut self, now: Instant) {
+        self.next = ECHOES.first().map(|after| (now + *after, 0));
+    }
+
+    /// Whether it is time for one.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let Some((_, place)) = self.next.filter(|(at, _)| *at <= now) else { return false };
+        self.next = ECHOES.get(place + 1).map(|after| (now + *after, place + 1));
+        true
+    }
+
+    /// How long until there may be one.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.next.map(|(at, _)| at.saturating_duration_since(now))
+    }
+}
+
 struct Watch {
     shared: Arc<Shared>,
     me: usize,
@@ -198,13 +224,16 @@ impl Watch {
     /// Who is dead already is no news to anybody here.
     fn look_at_all_for_the_first_time(&self) {
         for row in 0..MOST {
-            if let (Some(known), Some((state, _))) = (self.shared.known.get(row), self.look(row)) {
+            if let (Some(known), Some((state, _))) =
+                (self.shared.local.known.get(row), self.look(row))
+            {
                 known.store(state, Ordering::Relaxed);
             }
         }
     }
 
     fn until_told_to_end(&mut self) {
+        let mut echoes = Echoes::default();
         loop {
             let Ok(table) = self.shared.table() else { return self.wait_makeshift() };
             // (B4) before the rows are looked at, so that whoever joins behind this changes it.
@@ -213,10 +242,17 @@ impl Watch {
             let until = if are_all_watched { None } else { Some(MAKESHIFT) };
             for group in 1..GROUPS {
                 if self.helpers.get(group).is_some_and(Option::is_none) {
-                    watch_once(&self.shared, self.me, group, joined, Some(Duration::ZERO));
+                    watch_once(
+                        &self.shared,
+                        self.me,
+                        group,
+                        joined,
+                        Some(Duration::ZERO),
+                        &mut echoes,
+                    );
                 }
             }
-            if !watch_once(&self.shared, self.me, 0, joined, until) {
+            if !watch_once(&self.shared, self.me, 0, joined, until, &mut echoes) {
                 return;
             }
         }
@@ -224,7 +260,7 @@ impl Watch {
 
     /// The table cannot be damaged away once it was mapped; if it were, this thread stays.
     fn wait_makeshift(&self) {
-        while self.shared.control.load(Ordering::Acquire) == 0 {
+        while self.shared.local.control.load(Ordering::Acquire) == 0 {
             std::thread::park_timeout(MAKESHIFT);
         }
     }
@@ -264,9 +300,10 @@ impl Watch {
 fn help(shared: &Shared, me: usize, group: usize) {
     sys::block_signals();
     let must_not_end = MustNotEnd;
+    let mut echoes = Echoes::default();
     loop {
         let joined = shared.table().map_or(0, |table| table.joined.load(Ordering::Acquire));
-        if !watch_once(shared, me, group, joined, None) {
+        if !watch_once(shared, me, group, joined, None, &mut echoes) {
             break;
         }
     }
@@ -302,12 +339,13 @@ fn watch_once(
     group: usize,
     joined: u32,
     limit: Option<Duration>,
+    echoes: &mut Echoes,
 ) -> bool {
     let Ok(table) = shared.table() else { return false };
-    if shared.control.load(Ordering::Acquire) != 0 {
+    if shared.local.control.load(Ordering::Acquire) != 0 {
         return false;
     }
-    let control = WaitOn::new(&shared.control, 0, Scope::Private);
+    let control = WaitOn::new(&shared.local.control, 0, Scope::Private);
     let mut words = [control; WORDS];
     let mut count = 1;
     let mut add = |word| {
@@ -320,7 +358,8 @@ fn watch_once(
     let mut deaths = 0;
     for row in (group * GROUP..MOST.min((group + 1) * GROUP)).filter(|row| *row != me) {
         let Some((now, word)) = look(shared, me, row) else { break };
-        let before = shared.known.get(row).map_or(now, |known| known.swap(now, Ordering::Relaxed));
+        let before =
+            shared.local.known.get(row).map_or(now, |known| known.swap(now, Ordering::Relaxed));
         deaths += u32::from(has_died(before, now));
         if now & 1 == 1
             && let Some(entry) = table.row(row).and_then(|row| row.entry(me))
@@ -328,14 +367,19 @@ fn watch_once(
             add(WaitOn::new(entry.word, word, Scope::Shared));
         }
     }
+    let now = Instant::now();
     if deaths > 0 {
         shared.count_deaths(deaths);
         table.recount(me);
+        echoes.begin(now);
+    } else if echoes.is_due(now) {
+        shared.count_deaths(1);
     }
     if limit == Some(Duration::ZERO) {
         return true;
     }
-    let until = limit.and_then(|limit| sys::monotonic(Instant::now() + limit));
+    let limit = [limit, echoes.left(now)].into_iter().flatten().min();
+    let until = limit.and_then(|limit| sys::monotonic(now + limit));
     let words = words.get(..count).unwrap_or_default();
     match sys::wait_any::<WORDS>(words, until) {
         Ok(Slept::Woken(_) | Slept::Changed | Slept::Interrupted | Slept::TimedOut) => {}
@@ -348,6 +392,27 @@ fn watch_once(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_death_is_told_again_a_few_times() {
+        let mut echoes = Echoes::default();
+        let start = Instant::now();
+        assert!(!echoes.is_due(start) && echoes.left(start).is_none());
+        echoes.begin(start);
+        assert!(!echoes.is_due(start));
+        let mut now = start;
+        for after in ECHOES {
+            assert_eq!(echoes.left(now), Some(after));
+            now += after;
+            assert!(echoes.is_due(now));
+            assert!(!echoes.is_due(now));
+        }
+        assert!(echoes.left(now).is_none());
+        // A death within begins anew.
+        echoes.begin(now);
+        echoes.begin(now + ECHOES[0] / 2);
+        assert!(!echoes.is_due(now + ECHOES[0]));
+    }
 
     #[test]
     fn a_death_is_seen_however_much_was_missed() {

@@ -7,11 +7,6 @@
 
 use std::mem::MaybeUninit;
 
-/// The thread's number in its own pid namespace, as the kernel writes it into futex words.
-pub(crate) fn thread_id() -> u32 {
-    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
-}
-
 pub(crate) fn process_id() -> u32 {
     std::process::id()
 }
