@@ -109,7 +109,7 @@ macro_rules! integers {
     )*};
 }
 
-/// Rows: SHA-46
+/// One test for each type.
 mod as_the_model {
     use super::*;
 
