@@ -76,12 +76,17 @@ fn turns() -> Tried<()> {
 type Connected = (Vec<Option<(Share, SharedNumber<i64>)>>, Shared<(u8, String)>);
 
 fn connected() -> Tried<()> {
+    // What is made before does not keep it from its program.
+    let own = Share::new()?;
+    own.value("own", 1)?.set(&2)?;
+    assert!(inherit::is_offered());
     let (sent, stats): Connected = inherit::receive()?;
     let shares: Vec<_> = sent.into_iter().flatten().collect();
     let [(one, hits_of_one), (two, hits_of_two)] = &shares[..] else {
         return Err("two shares".into());
     };
     assert_eq!(one, two);
+    assert_eq!(own.get::<i32>("own")?.get()?, 2);
     hits_of_one.add(1);
     hits_of_two.add(1);
     assert_eq!(stats.get()?, (1, "one".to_owned()));
