@@ -34,14 +34,22 @@ use sk_cereal::{Session, internal};
 
 use crate::error::{Error, Reason};
 use crate::memory::Descriptors;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
 use crate::sys;
 
 /// `{process that passes}/{descriptor of the bytes}:{inode},{descriptor}:{inode},…`
 const VARIABLE: &str = "SK_SHARE_INHERITED";
 
-/// The descriptors are taken once.
-static IS_RECEIVED: AtomicBool = AtomicBool::new(false);
+/// What this process inherited. The descriptors are taken once, by whoever needs the first of them.
+static INHERITED: Mutex<Inherited> = Mutex::new(Inherited::There);
+
+enum Inherited {
+    /// Nobody has looked.
+    There,
+    /// The bytes of the value, and what they name.
+    Taken(OwnedFd, Descriptors),
+    Received,
+}
 
 /// What a child is about to inherit. Keep it until the child was spawned; as long as it lives, every process
 /// that this one starts inherits it too, and only the one of the command can use it.
@@ -105,16 +113,12 @@ fn offered() -> Option<Vec<(i32, u64)>> {
 /// Nothing was passed, or it was received before; it is of another type; the process that passed it is gone.
 pub fn receive<T: DeserializeOwned>() -> Result<T, Error> {
     let files = offered().ok_or_else(|| Error::new(Reason::NothingInherited))?;
-    if IS_RECEIVED.swap(true, Ordering::Relaxed) {
-        return Err(Error::new(Reason::NothingInherited));
-    }
-    let mut files = files.into_iter().map(|(number, inode)| {
-        let value = u64::from(number.unsigned_abs());
-        sys::adopt(number, inode)
-            .map_err(|error| Error::system("no inherited descriptor of this number", value, error))
-    });
-    let payload = files.next().ok_or_else(|| Error::new(Reason::NothingInherited))??;
-    let descriptors = Descriptors::arrived(files.collect::<Result<Vec<_>, _>>()?);
+    let inherited = std::mem::replace(&mut *lock(&INHERITED), Inherited::Received);
+    let (payload, descriptors) = match inherited {
+        Inherited::There => take(files)?,
+        Inherited::Taken(payload, descriptors) => (payload, descriptors),
+        Inherited::Received => return Err(Error::new(Reason::NothingInherited)),
+    };
     let length = sys::size_of_file(payload.as_fd())
         .map_err(|error| Error::system("cannot ask an inherited value for its size", 0, error))?;
     let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -123,4 +127,27 @@ pub fn receive<T: DeserializeOwned>() -> Result<T, Error> {
     let session = Session::hand_over();
     session.put(descriptors);
     Ok(session.enter(|| internal::from_slice(&bytes))?)
+}
+
+fn take(files: Vec<(i32, u64)>) -> Result<(OwnedFd, Descriptors), Error> {
+    let mut files = files.into_iter().map(|(number, inode)| {
+        let value = u64::from(number.unsigned_abs());
+        sys::adopt(number, inode)
+            .map_err(|error| Error::system("no inherited descriptor of this number", value, error))
+    });
+    let payload = files.next().ok_or_else(|| Error::new(Reason::NothingInherited))??;
+    Ok((payload, Descriptors::arrived(files.collect::<Result<Vec<_>, _>>()?)))
+}
+
+/// The roster of the program of which this process is a child, if it has not received what was passed to it yet.
+pub(crate) fn offered_roster() -> Option<OwnedFd> {
+    let mut inherited = lock(&INHERITED);
+    if matches!(*inherited, Inherited::There) {
+        let (payload, descriptors) = take(offered()?).ok()?;
+        *inherited = Inherited::Taken(payload, descriptors);
+    }
+    match &*inherited {
+        Inherited::Taken(_, descriptors) => descriptors.find_roster(),
+        _ => None,
+    }
 }

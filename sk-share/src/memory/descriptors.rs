@@ -67,10 +67,22 @@ impl Descriptors {
         if self.position(region.id()).is_none() {
             self.regions.push((region.id(), Held::Here(region.clone())));
         }
-        let roster = commons.roster();
+        self.add_roster(commons.roster());
+    }
+
+    /// Adds the roster of a program.
+    pub(crate) fn add_roster(&mut self, roster: &Roster) {
         if self.position(roster.id()).is_none() {
             self.regions.push((roster.id(), Held::OfRoster(roster.clone())));
         }
+    }
+
+    /// The roster that arrived, if one did.
+    pub(crate) fn find_roster(&self) -> Option<OwnedFd> {
+        self.regions.iter().find_map(|(_, held)| match held {
+            Held::Arrived(Kind::ROSTER, file) => file.try_clone().ok(),
+            _ => None,
+        })
     }
 
     /// Adds the memory of a blob.

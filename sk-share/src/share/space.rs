@@ -13,6 +13,7 @@ use crate::error::{Error, Reason};
 use crate::ground::{
     Arena, Directory, EventCount, FLAGS, Found, Ground as _, Layout, Open, Spec, Transactions,
 };
+use crate::inherit;
 use crate::memory::{Commons, Descriptors, Kind, Member, Region, RegionId, Roster};
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, lock};
 use crate::sys::{self, Held};
@@ -54,7 +55,7 @@ pub(crate) fn set_patience(patience: Duration) {
 /// All spaces of this process.
 static SPACES: Mutex<Vec<Weak<Space>>> = Mutex::new(Vec::new());
 
-/// The roster that this process made, if nobody else's was there: it lasts until the process ends.
+/// The roster that this process made, or joined to make a share, if it was in none: it lasts until the process ends.
 static ROSTER: Mutex<Option<Roster>> = Mutex::new(None);
 
 /// The roster of the program.
@@ -62,8 +63,15 @@ pub(crate) fn roster() -> Result<Roster, Error> {
     let mut made = lock(&ROSTER);
     match Roster::current() {
         Ok(current) => Ok(current),
-        // None yet, or of the process that this one is a copy of.
-        Err(_) => Ok(made.insert(Roster::create()?).clone()),
+        // None yet, or of the process that this one is a copy of. What arrives, or is to be received, is of the program
+        // that this process belongs to: who made a roster of its own could not join that any more.
+        Err(_) => {
+            let arrived = Session::current()
+                .and_then(|session| session.with(|table: &mut Descriptors| table.find_roster()))
+                .or_else(inherit::offered_roster);
+            let roster = arrived.map_or_else(Roster::create, Roster::join)?;
+            Ok(made.insert(roster).clone())
+        }
     }
 }
 

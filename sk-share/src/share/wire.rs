@@ -81,6 +81,11 @@ impl Serialize for Share {
             blobs.iter().for_each(leave_blob_for_reader);
             Wire::Live(self.id().to_words())
         } else {
+            // The copy is of the same program.
+            if let Some(session) = Session::current() {
+                let roster = self.space.commons.roster();
+                session.with(|descriptors: &mut Descriptors| descriptors.add_roster(roster));
+            }
             self.copy_out().map_err(S::Error::custom)?
         };
         wire.serialize(serializer)

@@ -41,6 +41,8 @@ fn a_blob_is_there_once_it_is_sealed() {
     assert!(!share.contains("blob").unwrap());
     let mut late = share.write_blob("blob").unwrap();
     late.write_all(b"late").unwrap();
+    let mut later = share.write_blob("blob").unwrap();
+    later.write_all(b"later").unwrap();
     let blob = writer.seal().unwrap();
     assert!(blob.starts_with(b"0,1,2,") && blob.ends_with(b"998,999,"));
     assert!(late.seal().unwrap_err().is_name_taken());
@@ -49,7 +51,8 @@ fn a_blob_is_there_once_it_is_sealed() {
     drop(share.write_blob("dropped").unwrap());
     assert_eq!(share.names().unwrap(), ["blob"]);
     drop(blob);
-    // Nobody holds what was refused.
+    assert!(later.seal().unwrap_err().is_name_taken());
+    // Nobody holds it for whom it was refused.
     share.clear().unwrap();
     assert_eq!(share.stats().unwrap().detached, 0);
     add_up(&share);

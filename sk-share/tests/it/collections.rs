@@ -6,7 +6,6 @@ use sk_share::{Plain, Share, SharedList, SharedQueue};
 
 use super::patience::{BEFORE_ANOTHER_LOOK, Polled, SHORT, WATCHDOG, add_up};
 
-/// Rows: SHA-47
 #[test]
 fn a_list_changes_by_operation() {
     let share = Share::new().unwrap();
@@ -41,7 +40,6 @@ fn a_list_changes_by_operation() {
     add_up(&share);
 }
 
-/// Rows: SHA-47
 #[test]
 fn a_change_of_an_element_is_all_or_nothing() {
     let share = Share::new().unwrap();
@@ -82,7 +80,6 @@ fn fill_and_empty<C: sk_share::Codec<[u8; N]>, const N: usize>(list: &SharedList
     }
 }
 
-/// Rows: SHA-47
 #[test]
 fn plain_elements_of_any_size_are_copied_as_they_are() {
     let share = Share::new().unwrap();
@@ -95,7 +92,7 @@ fn plain_elements_of_any_size_are_copied_as_they_are() {
     add_up(&share);
 }
 
-/// Rows: SHA-47, SHA-61
+/// Rows: SHA-61
 #[test]
 fn elements_may_be_large() {
     let share = Share::new().unwrap();
@@ -120,7 +117,7 @@ fn elements_may_be_large() {
     add_up(&share);
 }
 
-/// Rows: SHA-47, SHA-62
+/// Rows: SHA-62
 #[test]
 fn a_length_is_waited_for() {
     let share = Share::new().unwrap();
@@ -137,7 +134,7 @@ fn a_length_is_waited_for() {
     assert!(error.is_timeout() && began.elapsed() >= SHORT);
 }
 
-/// Rows: SHA-47, SHA-07
+/// Rows: SHA-07
 #[test]
 fn pushes_of_many_threads_all_come_in_their_order() {
     let share = Share::new().unwrap();

@@ -109,6 +109,7 @@ macro_rules! integers {
     )*};
 }
 
+/// One test for each type.
 mod as_the_model {
     use super::*;
 

@@ -131,7 +131,7 @@ fn what_was_removed_on_the_way_is_not_found() {
     add_up(&share);
 }
 
-/// Rows: SHA-03, SHA-51
+/// Rows: SHA-51
 #[test]
 fn a_value_may_hold_handles_of_its_share() {
     #[derive(Serialize, Deserialize)]
@@ -166,7 +166,6 @@ fn a_value_may_hold_handles_of_its_share() {
     add_up(&share);
 }
 
-/// Rows: SHA-03
 #[test]
 fn nothing_is_received_where_nothing_was_passed() {
     assert!(!inherit::is_offered());

@@ -10,7 +10,7 @@ use sk_share::{Error, Share, Shared};
 
 use super::patience::{Polled, SHORT, WATCHDOG, add_up};
 
-/// Rows: SHA-04, SHA-09, SHA-48
+/// Rows: SHA-04, SHA-48
 #[test]
 fn an_update_is_all_or_nothing() {
     let share = Share::new().unwrap();
@@ -176,7 +176,7 @@ fn in_the_middle(value: &Shared<u32>) -> impl FnOnce() {
     }
 }
 
-/// Rows: SHA-05, SHA-68
+/// Rows: SHA-68
 #[test]
 fn patience_ends_and_not_before() {
     let share = Share::new().unwrap();

@@ -28,6 +28,8 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "changes" => changes(),
         "forks" => forks(),
         "keeps" => keeps(),
+        "changes_a_copy" => changes_a_copy(),
+        "leaves_nothing" => leaves_nothing(),
         "limited_files" => super::limits::limited_files(),
         "limited_addresses" => super::limits::limited_addresses(),
         "limited_descriptors" => super::limits::limited_descriptors(),
@@ -74,12 +76,17 @@ fn turns() -> Tried<()> {
 type Connected = (Vec<Option<(Share, SharedNumber<i64>)>>, Shared<(u8, String)>);
 
 fn connected() -> Tried<()> {
+    // What is made before does not keep it from its program.
+    let own = Share::new()?;
+    own.value("own", 1)?.set(&2)?;
+    assert!(inherit::is_offered());
     let (sent, stats): Connected = inherit::receive()?;
     let shares: Vec<_> = sent.into_iter().flatten().collect();
     let [(one, hits_of_one), (two, hits_of_two)] = &shares[..] else {
         return Err("two shares".into());
     };
     assert_eq!(one, two);
+    assert_eq!(own.get::<i32>("own")?.get()?, 2);
     hits_of_one.add(1);
     hits_of_two.add(1);
     assert_eq!(stats.get()?, (1, "one".to_owned()));
@@ -152,6 +159,58 @@ fn changes() -> Tried<()> {
     for _ in 0..100 {
         value.update(|value| *value += 1)?;
     }
+    Ok(())
+}
+
+fn changes_a_copy() -> Tried<()> {
+    let (share, board): (Share, Share) = inherit::receive()?;
+    let value: Shared<Vec<u32>> = share.get("value")?;
+    board.put("seen", &value.get()?)?;
+    share.start()?;
+    value.update(|value| value.push(7))?;
+    board.put("made", &value.get()?)?;
+    assert_eq!(share.list::<String>("list")?.to_vec()?, ["one"]);
+    // Without any of them, it can make one of its own.
+    drop((share, board, value));
+    drop(Share::new()?.mutex("mutex")?.lock().wait()?);
+    Ok(())
+}
+
+/// Alone in its process, so that its files and mappings can be counted.
+fn leaves_nothing() -> Tried<()> {
+    let count = || -> Tried<(usize, usize)> {
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        let files = std::fs::read_dir("/proc/self/fd")?.count();
+        Ok((files, maps.lines().filter(|line| line.contains("sk-")).count()))
+    };
+    let use_one = || -> Tried<()> {
+        let share = Share::new()?;
+        let value = share.value("value", vec![1_u8; 100_000])?;
+        let blob = share.blob("blob", &[1; 100_000])?;
+        let queue = share.queue::<u8>("queue", 1)?;
+        let mut pop = Box::pin(queue.pop());
+        assert!(futures::executor::block_on(futures::future::poll_immediate(&mut pop)).is_none());
+        drop(pop);
+        assert!(share.stop(WATCHDOG)?);
+        drop(share);
+        // As long as anybody has a handle.
+        assert_eq!((value.get()?.len(), blob.len()), (100_000, 100_000));
+        Ok(())
+    };
+    // The first one leaves what the process has for all: who lives, and a thread that sleeps for others.
+    use_one()?;
+    let before = count()?;
+    for _ in 0..20 {
+        use_one()?;
+    }
+    // A thread that slept for a task lets go of the memory when it wakes.
+    let deadline = std::time::Instant::now() + WATCHDOG;
+    let mut after = count()?;
+    while after > before && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+        after = count()?;
+    }
+    assert!(after.0 <= before.0 && after.1 <= before.1, "{after:?} after {before:?}");
     Ok(())
 }
 

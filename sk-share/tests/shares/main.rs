@@ -64,6 +64,8 @@ fn main() -> ExitCode {
         limits::a_limit_of_descriptors_is_an_error_and_loses_nothing,
     );
     add("thousands_of_waits_cost_few_threads", waiting::thousands_of_waits_cost_few_threads);
+    add("a_stopped_share_arrives_as_a_copy", a_stopped_share_arrives_as_a_copy);
+    add("a_share_leaves_nothing_behind", a_share_leaves_nothing_behind);
     add("what_a_killed_process_held_is_free", waiting::what_a_killed_process_held_is_free);
     add("a_wait_survives_the_death_of_others", waiting::a_wait_survives_the_death_of_others);
     add(
@@ -95,6 +97,33 @@ fn ten_processes_count_to_a_hundred() -> Tried<()> {
         assert!(of_kid.is_sorted() && of_kid.len() == 10, "{of_kid:?}");
     }
     Ok(())
+}
+
+/// Rows: SHA-50
+fn a_stopped_share_arrives_as_a_copy() -> Tried<()> {
+    let (share, board) = (Share::new()?, Share::new()?);
+    let value = share.value("value", vec![1_u32])?;
+    let list = share.list::<String>("list")?;
+    list.push(&"one".to_owned())?;
+    assert!(share.stop(WATCHDOG)?);
+    value.set(&vec![2])?;
+    let kid = spawn("changes_a_copy", &(share.clone(), board.clone()))?;
+    kid.succeeded()?;
+    share.start()?;
+    assert_eq!((value.get()?, list.to_vec()?), (vec![2], vec!["one".to_owned()]));
+    // What it had then, and what it made of that.
+    assert_eq!(board.get::<Vec<u32>>("seen")?.get()?, [1]);
+    assert_eq!(board.get::<Vec<u32>>("made")?.get()?, [1, 7]);
+    // Running it arrives as what it is.
+    let kid = spawn("changes_a_copy", &(share.clone(), board))?;
+    kid.succeeded()?;
+    assert_eq!(value.get()?, [2, 7]);
+    Ok(())
+}
+
+/// Rows: SHA-15
+fn a_share_leaves_nothing_behind() -> Tried<()> {
+    spawn("leaves_nothing", &())?.succeeded()
 }
 
 /// Two processes in turn: each adds one to what the other has just written.
