@@ -7,7 +7,6 @@
 //! 2. Places of words are multiples of 64 below `RING`, and only atomics of one size touch each. So none overlap.
 //! 3. At `MUTEX` is a mutex that `create` made before anybody else had the file; what it guards, one word and the ring
 //!    from `RING` to the end, is touched only by its holder, as volatile words.
-//! 4. `rusage` is plain numbers, for which zeros are a value.
 #![expect(unsafe_code, reason = "words and a mutex in memory that two processes map")]
 
 use std::fs::{File, OpenOptions};
@@ -168,14 +167,4 @@ impl Raw {
         unsafe { ptr::write_volatile(to, *element) };
         self.unlock();
     }
-}
-
-/// How often the calling thread lost its processor.
-pub(crate) fn times_lost() -> u64 {
-    let mut usage = MaybeUninit::zeroed();
-    // SAFETY: it writes one `rusage`.
-    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) }, 0);
-    // SAFETY: 4.
-    let usage: libc::rusage = unsafe { usage.assume_init() };
-    u64::try_from(usage.ru_nivcsw).unwrap_or(0)
 }
