@@ -115,7 +115,14 @@ impl Case {
                 }
                 Counted::Through => theirs.nanos as f64 / theirs.count as f64,
             };
-            let lost = mine.lost + theirs.lost;
+            let apart = match self.counted {
+                // One that came late worked alone.
+                Counted::Mine | Counted::Both if self.theirs.is_some() => {
+                    mine.nanos.abs_diff(theirs.nanos)
+                }
+                _ => 0,
+            };
+            let lost = mine.lost + theirs.lost + apart;
             if best.is_none_or(|(fewest, _)| lost < fewest) {
                 best = Some((lost, time));
             }
