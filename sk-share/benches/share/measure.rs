@@ -135,12 +135,12 @@ impl Case {
 }
 
 pub(crate) fn median(values: Vec<f64>) -> f64 {
-    quantile(values, 0.5)
+    percentile(values, 50)
 }
 
-pub(crate) fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+pub(crate) fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * part).round() as usize]
+    values[((values.len() - 1) * percent).div_ceil(100)]
 }
 
 /// Prints one figure.

@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::MemfdFlags;
 
-const BYTES: usize = RING + SLOTS * 64;
+const BYTES: usize = RING + (SLOTS as usize) * 64;
 const MUTEX: usize = 3072;
 const GUARDED: usize = MUTEX + 256;
 const RING: usize = 4096;
-const SLOTS: usize = 8192;
+const SLOTS: u64 = 8192;
 
 /// Places of words that are used with four bytes.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +161,7 @@ impl Raw {
     #[inline]
     pub(crate) fn push(&self, element: &[u64; 8]) {
         self.lock();
-        let slot = self.add_guarded() as usize % SLOTS;
+        let slot = usize::try_from(self.add_guarded() % SLOTS).unwrap();
         let to = self.map.as_mut_ptr().wrapping_add(RING + slot * 64).cast::<[u64; 8]>();
         // SAFETY: 1 and 3; this thread holds the mutex, and the slot lies within the ring.
         unsafe { ptr::write_volatile(to, *element) };

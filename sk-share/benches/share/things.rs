@@ -1,6 +1,8 @@
 //! What both processes have, and the kinds of work that they do with it.
 
 use std::hint::black_box;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -225,8 +227,6 @@ impl Things {
     }
 }
 
-use std::sync::atomic::Ordering::SeqCst;
-
 /// How long the calling thread could have run and had no processor, as far as the system tells.
 fn nanos_lost() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
@@ -277,7 +277,7 @@ pub(crate) enum Until<'a> {
     /// For one repetition.
     TimeIsOver,
     /// Until the other process says so.
-    Told(&'a std::sync::atomic::AtomicU32),
+    Told(&'a AtomicU32),
 }
 
 impl Until<'_> {
