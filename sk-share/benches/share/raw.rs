@@ -18,11 +18,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::MemfdFlags;
 
-const BYTES: usize = RING + (SLOTS as usize) * 64;
+const BYTES: usize = RING + RING_BYTES;
 const MUTEX: usize = 3072;
 const GUARDED: usize = MUTEX + 256;
 const RING: usize = 4096;
+const RING_BYTES: usize = 512 << 10;
 const SLOTS: u64 = 8192;
+const _: () = assert!(SLOTS << 6 == 512 << 10);
 
 /// Places of words that are used with four bytes.
 #[derive(Debug, Clone, Copy)]
