@@ -10,7 +10,7 @@ use std::time::Duration;
 use memmap2::{Advice, MmapMut};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::measure::{Done, metric, quantile};
+use crate::measure::{Done, metric, percentile};
 use crate::partner::{self, Partner};
 use crate::raw::{Large, Small};
 use crate::things::{Role, Things, count};
@@ -125,8 +125,8 @@ fn sizes(
         }
     }
     for ((name, ..), times) in HELD.iter().zip(times) {
-        metric(&format!("death.{name}.{size}.median"), quantile(times.clone(), 0.5), "us");
-        metric(&format!("death.{name}.{size}.p95"), quantile(times, 0.95), "us");
+        metric(&format!("death.{name}.{size}.median"), percentile(times.clone(), 50), "us");
+        metric(&format!("death.{name}.{size}.p95"), percentile(times, 95), "us");
     }
 }
 

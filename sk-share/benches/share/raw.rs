@@ -7,7 +7,6 @@
 //! 2. Places of words are multiples of 64 below `RING`, and only atomics of one size touch each. So none overlap.
 //! 3. At `MUTEX` is a mutex that `create` made before anybody else had the file; what it guards, one word and the ring
 //!    from `RING` to the end, is touched only by its holder, as volatile words.
-//! 4. `rusage` is plain numbers, for which zeros are a value.
 #![expect(unsafe_code, reason = "words and a mutex in memory that two processes map")]
 
 use std::fs::{File, OpenOptions};
@@ -19,11 +18,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::MemfdFlags;
 
-const BYTES: usize = RING + SLOTS * 64;
+const BYTES: usize = RING + RING_BYTES;
 const MUTEX: usize = 3072;
 const GUARDED: usize = MUTEX + 256;
 const RING: usize = 4096;
-const SLOTS: usize = 8192;
+const RING_BYTES: usize = 512 << 10;
+const SLOTS: u64 = 8192;
+const _: () = assert!(SLOTS << 6 == 512 << 10);
 
 /// Places of words that are used with four bytes.
 #[derive(Debug, Clone, Copy)]
@@ -162,20 +163,10 @@ impl Raw {
     #[inline]
     pub(crate) fn push(&self, element: &[u64; 8]) {
         self.lock();
-        let slot = usize::try_from(self.add_guarded()).unwrap_or(0) % SLOTS;
+        let slot = usize::try_from(self.add_guarded() % SLOTS).unwrap();
         let to = self.map.as_mut_ptr().wrapping_add(RING + slot * 64).cast::<[u64; 8]>();
         // SAFETY: 1 and 3; this thread holds the mutex, and the slot lies within the ring.
         unsafe { ptr::write_volatile(to, *element) };
         self.unlock();
     }
-}
-
-/// How often the calling thread lost its processor.
-pub(crate) fn times_lost() -> u64 {
-    let mut usage = MaybeUninit::zeroed();
-    // SAFETY: it writes one `rusage`.
-    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) }, 0);
-    // SAFETY: 4.
-    let usage: libc::rusage = unsafe { usage.assume_init() };
-    u64::try_from(usage.ru_nivcsw).unwrap_or(0)
 }

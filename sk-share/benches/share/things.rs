@@ -1,6 +1,8 @@
 //! What both processes have, and the kinds of work that they do with it.
 
 use std::hint::black_box;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use sk_share::{
 };
 
 use crate::measure::Done;
-use crate::raw::{Large, Raw, times_lost};
+use crate::raw::{Large, Raw};
 
 /// So long one repetition is.
 const REPETITION: Duration = Duration::from_micros(2500);
@@ -142,9 +144,9 @@ impl Things {
 
     /// Does this work: for a while, or until somebody says that it is enough.
     pub(crate) fn work(&self, role: Role, until: Until<'_>) -> Done {
-        let lost = times_lost();
+        let lost = nanos_lost();
         let done = self.work_counted(role, until);
-        Done { lost: times_lost() - lost, ..done }
+        Done { lost: nanos_lost() - lost, ..done }
     }
 
     fn work_counted(&self, role: Role, until: Until<'_>) -> Done {
@@ -225,7 +227,11 @@ impl Things {
     }
 }
 
-use std::sync::atomic::Ordering::SeqCst;
+/// How long the calling thread could have run and had no processor, as far as the system tells.
+fn nanos_lost() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
+}
 
 /// What an update of a plain value changes: the first and the last word, in a proportion that `Get` checks.
 pub(crate) fn count(words: &mut Words) {
@@ -271,7 +277,7 @@ pub(crate) enum Until<'a> {
     /// For one repetition.
     TimeIsOver,
     /// Until the other process says so.
-    Told(&'a std::sync::atomic::AtomicU32),
+    Told(&'a AtomicU32),
 }
 
 impl Until<'_> {
