@@ -121,6 +121,7 @@ mod watch;
 #[cfg(not(loom))]
 mod watch_names;
 
+pub use bytemuck;
 pub use error::Error;
 
 #[cfg(not(loom))]

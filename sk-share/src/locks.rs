@@ -114,6 +114,10 @@ impl<T: Turns, H: Holder> Turn<T, H> {
 
 impl<T: Turns, H> Turn<T, H> {
     fn give_up(&mut self) {
+        // A copy made by fork waits for nothing.
+        if self.object.space.commons.has_ended() {
+            return;
+        }
         if let Some(me) = self.me.take() {
             let commons = &self.object.space.commons;
             T::pass_on(commons, self.object.found.body, me, &mut self.state);

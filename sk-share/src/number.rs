@@ -254,6 +254,9 @@ fn change<N: Number>(word: &AtomicU64, how: impl Fn(N) -> Option<N>) -> (N, N) {
 /// none is lost, and whoever reads after it sees it. Overflow wraps around, as for the atomics of the standard
 /// library, where nothing else is said.
 ///
+/// In a copy of this process that `fork` makes it goes on counting too, but for no longer than the process that it was
+/// forked from has a handle: the copy itself holds nothing.
+///
 /// **It never fails.** After its name was removed, or the share was cleared or stopped, handles that were
 /// made before go on counting with one another; [`is_detached`](SharedNumber::is_detached) tells.
 ///

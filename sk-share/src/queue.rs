@@ -183,7 +183,7 @@ impl Wait {
     }
 
     fn give_up(&mut self) {
-        if self.me.take().is_some() {
+        if self.me.take().is_some() && !self.object.space.commons.has_ended() {
             self.state = QueueWaiting::default();
             let _ = with(&self.object.space, self.object.found.body, |queue| {
                 queue.pass_on();

@@ -25,6 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use running::StopGuard;
+pub(crate) use running::help_start;
 pub use stats::Stats;
 
 use crate::blob::{self, BlobWriter, SharedBlob};
@@ -148,7 +149,7 @@ impl Share {
     }
 
     /// As [`value`](Share::value) for plain data ([`Pod`]), which is copied as it is: nothing is encoded, and a small
-    /// one is read in some nanoseconds.
+    /// one is read in some nanoseconds. `bytemuck` derives `Pod`; this crate re-exports the one that it uses.
     ///
     /// ```
     /// use bytemuck::{Pod, Zeroable};
@@ -468,7 +469,8 @@ impl Share {
                 Some(found) => names.remove(&found)?,
                 None => false,
             };
-            names.reap()?;
+            // What cannot be freed now is left for the next time.
+            let _ = names.reap();
             Ok(is_removed)
         })?;
         self.space.drop_nameless_blobs()?;
@@ -487,7 +489,8 @@ impl Share {
                 names.remove(&found)?;
             }
             self.space.forget_fault()?;
-            names.reap().map(|_| ())
+            let _ = names.reap();
+            Ok(())
         })?;
         self.space.drop_nameless_blobs()?;
         self.space.notify_activity();

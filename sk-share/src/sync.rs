@@ -3,10 +3,12 @@
 //! Words in mapped memory are always the standard library's: no model can hold them. What is to be
 //! modelled is written over traits, and gets its words from there.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 // For lists that the kernel follows.
 #[cfg(not(sk_portable))]
-pub(crate) use std::sync::atomic::{AtomicUsize, compiler_fence};
+pub(crate) use std::sync::atomic::compiler_fence;
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// Locks. Every critical section of this crate leaves its state whole at every step, so that a

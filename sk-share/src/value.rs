@@ -433,11 +433,14 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     /// Commits these bytes, or leaves them to whoever starts the share.
     #[inline(always)]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        // Whoever was to change it may have made a copy of this process, which has no lock.
+        self.space.commons.region().check_incarnation()?;
         if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
 
     /// For a transaction: writes the bytes beside the value, which then commits as this version.
     pub(crate) fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        self.space.commons.region().check_incarnation()?;
         if self.is_stopped() {
             return Err(Error::stopped("a change of several values in one step"));
         }
@@ -600,7 +603,18 @@ impl Reading<'_> {
                 }
             }
         }
-        Writing::begin(space, self.object.found.body, arena, flip, deadline)?.writer.read(buffer)
+        if space.flags()? & STARTING == 0 {
+            let body = self.object.found.body;
+            return Writing::begin(space, body, arena, flip, deadline)?.writer.read(buffer);
+        }
+        // Whoever is to end the start may have been kept from it, or be dead.
+        crate::share::help_start(space);
+        // If what waits cannot be published now, what was there before is what there is.
+        let now = Some(Instant::now());
+        match Writing::begin(space, self.object.found.body, arena, flip, now) {
+            Ok(writing) => writing.writer.read(buffer),
+            Err(_) => flip.read(buffer, deadline),
+        }
     }
 }
 

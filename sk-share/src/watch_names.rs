@@ -9,7 +9,7 @@ use futures_core::Stream;
 use sk_function::{Operation, Source};
 
 use crate::error::Error;
-use crate::ground::{Attempt, EventCount, Ground as _, Sleep};
+use crate::ground::{Attempt, EventCount, Ground as _, IN_PROGRESS, Sleep};
 use crate::share::layout::ACTIVITY;
 use crate::share::space::Space;
 use crate::share::{Share, kind};
@@ -91,6 +91,10 @@ impl Share {
 impl State {
     /// Finds what has changed since the last scan.
     fn scan(&mut self, space: &Space, prepare: bool) -> Result<(), Error> {
+        // Who died between the commit of several values and its notices has told nobody.
+        if space.flags()? & IN_PROGRESS != 0 {
+            space.transactions()?.help()?;
+        }
         let now = space.with_names(None, |names| {
             let mut now = HashMap::new();
             for (name, found) in names.all()? {

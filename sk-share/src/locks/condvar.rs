@@ -68,6 +68,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         if !self.is_done
             && self.has_slept
+            && !self.condvar.object.space.commons.has_ended()
             && let Ok(condvar) = self.condvar.condvar()
         {
             condvar.pass_on();

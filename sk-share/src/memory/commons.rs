@@ -146,6 +146,12 @@ impl Ground for Commons {
         super::wake(word, count)
     }
 
+    /// A copy made by fork holds nothing, and gives nothing back.
+    #[inline]
+    fn has_ended(&self) -> bool {
+        self.region.check_incarnation().is_err()
+    }
+
     #[inline]
     fn point(&self, step: &'static str) {
         fault::point(step);

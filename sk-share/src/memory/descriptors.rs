@@ -109,9 +109,9 @@ impl Descriptors {
         let missing = || Error::new(Reason::NoDescriptor { region: id });
         let region = match self.position(id).and_then(|place| self.regions.get(place)) {
             Some((_, Held::Here(region))) => region.clone(),
-            Some((_, Held::Arrived(kind, file))) => {
+            Some((_, Held::Arrived(_, file))) => {
                 let file = duplicate(file)?;
-                Region::open(file, *kind, Some(id))?
+                Region::open(file, Kind::SHARE, Some(id))?
             }
             _ => return Err(missing()),
         };

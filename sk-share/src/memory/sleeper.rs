@@ -239,12 +239,12 @@ fn sleep_for_others(shared: &Arc<Shared>, sleeper: &Sleeper) {
         }
         let deaths = shared.deaths.load(Ordering::Acquire);
         wake_where(sleeper, |entry| is_over(shared, deaths, &entry.region, &entry.sleep));
-        let slept_on = {
+        let (slept_on, dropped) = {
             let mut list = lock(&sleeper.list);
-            // They were dropped before this sleep, which has nothing to do with them.
-            list.dropped.clear();
-            list.slept_on()
+            (list.slept_on(), std::mem::take(&mut list.dropped))
         };
+        // They may have been dropped since the last sleep, which may have taken what was meant for them.
+        dropped.iter().for_each(Dropped::pass_on);
         let ours = [
             WaitOn::new(&sleeper.changes, changes, Scope::Private),
             WaitOn::new(&shared.deaths, deaths, Scope::Private),

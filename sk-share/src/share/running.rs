@@ -177,14 +177,26 @@ fn finish_start(
     names: &Open<'_, '_, Commons, Space>,
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
+    let mut first = Ok(());
     for (_, found) in names.all()? {
-        kind::publish(space, &found, deadline)?;
+        // What cannot be published keeps nothing else from it.
+        first = first.and(kind::publish(space, &found, deadline));
         space.commons.point("share.published");
     }
+    first?;
     space.commons.u64(ATTENTION)?.fetch_and(!(STOPPED | STARTING) | !FLAGS, Ordering::AcqRel);
     space.commons.point("share.started");
     space.notify_activity();
     Ok(())
+}
+
+/// Ends a start that somebody could not end, if nobody is at the names or at what is to be published.
+pub(crate) fn help_start(space: &Space) {
+    let now = Some(Instant::now());
+    // What keeps it from that is told to whoever starts it.
+    let _ = space.with_names(now, |names| {
+        if space.flags()? & STARTING == 0 { Ok(()) } else { finish_start(space, names, now) }
+    });
 }
 
 /// Stops a share when it is dropped.

@@ -15,8 +15,24 @@ use crate::ground::{
 };
 use crate::inherit;
 use crate::memory::{Commons, Descriptors, Kind, Member, Region, RegionId, Roster};
-use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, lock};
+use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Weak, lock};
 use crate::sys::{self, Held};
+
+/// A count on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Line(AtomicU64);
+
+/// So many threads count reads without being in each other's way.
+const LINES: usize = 8;
+
+thread_local! {
+    /// Which line this thread counts on.
+    static PLACE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
 
 /// The memory of one share as this process has it. There is one of each in a process.
 pub(crate) struct Space {
@@ -26,7 +42,7 @@ pub(crate) struct Space {
     /// The blobs that this process has met here, kept for those who come later.
     blobs: Mutex<HashMap<RegionId, Arc<blob::File>>>,
     /// About how often values were read here; see [`Space::count_read`].
-    reads: AtomicU64,
+    reads: [Line; LINES],
     errors: AtomicU64,
     /// Words that every operation looks at, found once.
     attention: Held<AtomicU64>,
@@ -126,7 +142,7 @@ impl Space {
             layout,
             objects: Mutex::default(),
             blobs: Mutex::default(),
-            reads: AtomicU64::new(0),
+            reads: Default::default(),
             errors: AtomicU64::new(0),
             attention,
             activity,
@@ -224,7 +240,8 @@ impl Space {
             if let Some(found) = names.find_as(name, spec)? {
                 return Ok(Some(found));
             }
-            names.reap()?;
+            // One that cannot be freed keeps nobody from making another.
+            let _ = names.reap();
             is_new = true;
             names.create(name, spec, make).map(Some)
         })?;
@@ -318,11 +335,15 @@ impl Space {
     /// the read.
     #[inline]
     pub(crate) fn count_read(&self) {
-        self.reads.store(self.reads.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let place = PLACE.with(|place| *place);
+        if let Some(Line(count)) = self.reads.get(place % LINES) {
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn reads(&self) -> u64 {
-        self.reads.load(Ordering::Relaxed)
+        let counts = self.reads.iter().map(|Line(count)| count.load(Ordering::Relaxed));
+        counts.fold(0, u64::wrapping_add)
     }
 
     pub(crate) fn errors(&self) -> u64 {
@@ -392,8 +413,10 @@ impl Drop for Object {
         }
         let is_to_reap = {
             let mut objects = lock(&space.objects);
-            // Another handle was made since the last one was dropped: the pin is its own.
-            if objects.get(&self.found.serial).is_some_and(|object| object.strong_count() > 0) {
+            // Only the one in the table has the pin: another one that was made since has taken it over, and may
+            // have given it back.
+            let is_in_table = |object: &Weak<Object>| std::ptr::eq(object.as_ptr(), self);
+            if !objects.get(&self.found.serial).is_some_and(is_in_table) {
                 return;
             }
             objects.remove(&self.found.serial);

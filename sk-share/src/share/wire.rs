@@ -75,18 +75,22 @@ fn space_of(words: [u64; 2]) -> Result<Arc<Space>, Error> {
 
 impl Serialize for Share {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let wire = if self.is_running().map_err(S::Error::custom)? {
-            leave_for_reader::<Share>(&self.space).map_err(S::Error::custom)?;
-            let blobs = self.space.all_blobs().map_err(S::Error::custom)?;
-            blobs.iter().for_each(leave_blob_for_reader);
-            Wire::Live(self.id().to_words())
-        } else {
+        let copy = match self.is_running().map_err(S::Error::custom)? {
+            true => None,
+            false => self.copy_out().map_err(S::Error::custom)?,
+        };
+        let wire = if let Some(copy) = copy {
             // The copy is of the same program.
             if let Some(session) = Session::current() {
                 let roster = self.space.commons.roster();
                 session.with(|descriptors: &mut Descriptors| descriptors.add_roster(roster));
             }
-            self.copy_out().map_err(S::Error::custom)?
+            copy
+        } else {
+            leave_for_reader::<Share>(&self.space).map_err(S::Error::custom)?;
+            let blobs = self.space.all_blobs().map_err(S::Error::custom)?;
+            blobs.iter().for_each(leave_blob_for_reader);
+            Wire::Live(self.id().to_words())
         };
         wire.serialize(serializer)
     }
@@ -103,18 +107,23 @@ impl<'de> Deserialize<'de> for Share {
 }
 
 impl Share {
-    fn copy_out(&self) -> Result<Wire, Error> {
+    /// A copy of what is in it; `None` if it runs again.
+    fn copy_out(&self) -> Result<Option<Wire>, Error> {
         let space = &self.space;
         let items = space.with_names(None, |names| {
+            // With the names, without which nobody starts it.
+            if self.is_running()? {
+                return Ok(None);
+            }
             let item = |(name, found): (String, _)| {
                 let (_, type_name) = names.names_of(&found)?;
                 let content = kind::snapshot(space, &found)?;
                 let (kind, fingerprint) = (found.kind, found.fingerprint);
                 Ok(Item { name, kind, fingerprint, type_name, content })
             };
-            names.all()?.into_iter().map(item).collect::<Result<Vec<_>, Error>>()
+            names.all()?.into_iter().map(item).collect::<Result<Vec<_>, Error>>().map(Some)
         })?;
-        Ok(Wire::Stopped { limit: space.commons.region().limit(), items })
+        Ok(items.map(|items| Wire::Stopped { limit: space.commons.region().limit(), items }))
     }
 
     /// A share of its own with this content, stopped.

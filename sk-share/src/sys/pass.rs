@@ -12,17 +12,21 @@ use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use rustix::io::FdFlags;
 
-/// A duplicate that is not closed by `exec`, and the inode of its file.
+/// A duplicate that is not closed by `exec`, and which file it is: device and inode as one number.
 pub(crate) fn inheritable(file: BorrowedFd<'_>) -> io::Result<(OwnedFd, u64)> {
-    let inode = rustix::fs::fstat(file)?.st_ino;
-    Ok((rustix::io::dup(file)?, inode))
+    let which = which(&rustix::fs::fstat(file)?);
+    Ok((rustix::io::dup(file)?, which))
+}
+
+fn which(of: &rustix::fs::Stat) -> u64 {
+    of.st_dev.rotate_left(40) ^ of.st_ino
 }
 
 /// The descriptor of this number, if it is of the file with this inode. From here on `exec` closes it.
 pub(crate) fn adopt(number: RawFd, inode: u64) -> io::Result<OwnedFd> {
     // Through a name, so that nothing is claimed before it is known what it is.
     let there = rustix::fs::stat(format!("/proc/self/fd/{number}"))?;
-    if there.st_ino != inode {
+    if which(&there) != inode {
         return Err(io::ErrorKind::NotFound.into());
     }
     // SAFETY: 1; it is open, as the look has shown.

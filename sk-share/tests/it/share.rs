@@ -1,6 +1,8 @@
 //! Names and types in a share, what becomes of handles, and limits.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sk_share::{Error, Share, Shared, SharedNumber};
 
 use super::patience::{Polled, add_up};
@@ -450,4 +452,37 @@ fn stats_tell_what_there_is() {
     assert_eq!(share.stats().unwrap().pending, 1);
     share.start().unwrap();
     assert_eq!(share.stats().unwrap().pending, 0);
+}
+
+/// Threads that drop and look up the same handle at once: what another object lies in is not given back by them.
+#[test]
+fn a_handle_that_is_dropped_and_found_at_once_keeps_its_object() {
+    let share = Share::new().unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // It may be gone just now.
+                    drop(share.get::<Vec<u64>>("contended"));
+                }
+            });
+        }
+        for round in 0..2000_u64 {
+            let held = share.value("held", vec![round; 20]).unwrap();
+            let contended = share.value("contended", vec![round; 20]).unwrap();
+            drop(contended);
+            share.remove("contended").unwrap();
+            share.remove("held").unwrap();
+            // It has no name any more, and is held.
+            let other = share.value("other", vec![0_u64; 20]).unwrap();
+            other.set(&vec![7; 20]).unwrap();
+            assert!(held.is_detached());
+            assert_eq!(other.get().unwrap(), vec![7; 20]);
+            share.remove("other").unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(share.stats().unwrap().detached, 0);
+    assert_eq!(share.check(None).unwrap(), [""; 0]);
 }
