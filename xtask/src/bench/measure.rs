@@ -48,11 +48,12 @@ impl Programs {
     ) -> Result<Programs, Broken> {
         let mut programs = Vec::new();
         for bench in member.targets_of(TargetKind::Bench) {
-            let line = Line::new(workspace, ["cargo", "bench", "-p", &member.name]).words([
-                "--bench",
-                &bench.name,
-                "--all-features",
-            ]);
+            // What users get by default, and not the steps at which a test may have it die.
+            let mut line = Line::new(workspace, ["cargo", "bench", "-p", &member.name])
+                .words(["--bench", &bench.name]);
+            if !bench.required_features.is_empty() {
+                line = line.words(["--features".to_owned(), bench.required_features.join(",")]);
+            }
             let source = workspace.relative(&bench.source);
             pass(&line.clone().words(["--no-run"]), BUILD_LIMIT)
                 .map_err(|broken| broken.or_read(&source))?;
