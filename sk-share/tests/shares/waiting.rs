@@ -37,9 +37,10 @@ pub(crate) fn waits() -> Tried<()> {
         for wait in &mut waits {
             assert!(block_on(poll_immediate(wait)).is_none());
         }
-        // One thread sleeps for 126 of them.
+        // One thread sleeps for 126 of them; the portable ones sleep for one each.
         let now = threads()?;
-        assert!(now <= before + WAITS.div_ceil(126) + 1, "{now} threads after {before}");
+        let most = before + WAITS.div_ceil(126) + 1;
+        assert!(now <= most || cfg!(sk_portable), "{now} threads after {before}");
         // Given up, they leave room for those who come next.
         if round == 0 {
             continue;
