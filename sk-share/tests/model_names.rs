@@ -6,78 +6,21 @@
 //! ```
 #![cfg(loom)]
 
+#[path = "support/modelling.rs"]
+mod modelling;
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32 as Plain, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use loom::sync::atomic::Ordering;
-use loom::thread;
+use modelling::{Work, at_once, model, model_deaths};
 use sk_share::Error;
 use sk_share::ground::{
     AgentRef, Arena, Directory, Flip, Found, Ground, IN_PROGRESS, Objects, Offset, Open, Spec,
     Transactions, Writer,
 };
 use support::{Agent, Fate, Memory};
-
-/// Checks all interleavings with at most `switches` switches that no thread asked for, or as many as
-/// `LOOM_MAX_PREEMPTIONS` says.
-fn model(switches: usize, check: impl Fn() + Send + Sync + 'static) -> u32 {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = 100_000;
-    builder.preemption_bound = builder.preemption_bound.or(Some(switches));
-    let runs = Arc::new(Plain::new(0));
-    let counted = Arc::clone(&runs);
-    builder.check(move || {
-        counted.fetch_add(1, SeqCst);
-        check();
-    });
-    runs.load(SeqCst)
-}
-
-/// Runs a model once for every step at which the agent of that fate may die, and once in which it lives, all that
-/// with the threads in both orders. `check` says whether it died.
-fn model_deaths(
-    name: &str,
-    switches: usize,
-    check: impl Fn(Fate, usize) -> bool + Clone + Send + Sync + 'static,
-) {
-    let began = std::time::Instant::now();
-    let mut runs = 0;
-    for order in 0..2 {
-        for step in 0.. {
-            let died = Arc::new(AtomicBool::new(false));
-            let check = check.clone();
-            let seen = Arc::clone(&died);
-            runs += model(switches, move || {
-                if check(Fate::AtStep(step), order) {
-                    seen.store(true, SeqCst);
-                }
-            });
-            if !died.load(SeqCst) {
-                println!("{name}: {step} steps, {runs} interleavings, {:.1?}", began.elapsed());
-                break;
-            }
-        }
-    }
-}
-
-type Work<T> = Box<dyn FnOnce() -> T + Send>;
-
-/// Runs both at once, begun in this order, and gives what they left.
-fn at_once<T: Send + 'static>(order: usize, work: [Work<T>; 2]) -> [T; 2] {
-    let [one, two] = work;
-    let (one, two) = if order == 0 {
-        let one = thread::spawn(one);
-        (one, thread::spawn(two))
-    } else {
-        let two = thread::spawn(two);
-        (thread::spawn(one), two)
-    };
-    [one.join().unwrap(), two.join().unwrap()]
-}
 
 const ATTENTION: u64 = 0;
 const RECORD: u64 = 8;
@@ -187,7 +130,7 @@ fn reading(memory: &Arc<Memory>, index: u16) -> Work<(bool, [u8; 2])> {
 /// ```
 #[test]
 fn all_of_a_step_is_seen_or_nothing() {
-    model_deaths("all_of_a_step_is_seen_or_nothing", 3, |fate, order| {
+    model_deaths("all_of_a_step_is_seen_or_nothing", 3, 2, |fate, order| {
         let memory = memory();
         let work = [transacting(&memory, 0, 2, fate), reading(&memory, 1)];
         let [(died, _), (_, [first, second])] = at_once(order, work);
@@ -253,7 +196,7 @@ fn a_step_that_is_written_down_is_none_yet() {
 /// ```
 #[test]
 fn who_takes_a_value_over_comes_after_the_step() {
-    model_deaths("who_takes_a_value_over_comes_after_the_step", 3, |fate, order| {
+    model_deaths("who_takes_a_value_over_comes_after_the_step", 3, 2, |fate, order| {
         let memory = memory();
         let writer = Arc::clone(&memory);
         let writer = Box::new(move || {
@@ -330,7 +273,7 @@ fn unpin(agent: &Agent, found: &Found) -> bool {
 /// ```
 #[test]
 fn what_is_given_back_as_it_is_removed_is_freed_once() {
-    model_deaths("what_is_given_back_as_it_is_removed_is_freed_once", 2, |fate, order| {
+    model_deaths("what_is_given_back_as_it_is_removed_is_freed_once", 2, 2, |fate, order| {
         let length = FIRST + CHUNKS * CHUNK;
         let memory = Memory::with_singles(FIRST, length, 4, usize::try_from(length / 4).unwrap());
         memory.reused_from(FIRST);

@@ -147,9 +147,9 @@ impl Ground for Commons {
     }
 
     /// A copy made by fork holds nothing, and gives nothing back.
-    #[inline]
+    #[inline(always)]
     fn has_ended(&self) -> bool {
-        self.region.check_incarnation().is_err()
+        self.region.is_copied()
     }
 
     #[inline]

@@ -478,11 +478,17 @@ impl Region {
         &self.inner.map
     }
 
+    /// Whether this process is a copy of the one that has the handle.
+    #[inline(always)]
+    pub(crate) fn is_copied(&self) -> bool {
+        !self.inner.incarnation.is_this()
+    }
+
     /// # Errors
     /// This process is a copy of the one that has the handle.
     #[inline]
     pub(crate) fn check_incarnation(&self) -> Result<(), Error> {
-        if self.inner.incarnation.is_this() { Ok(()) } else { Err(Error::new(Reason::Copied)) }
+        if self.is_copied() { Err(Error::new(Reason::Copied)) } else { Ok(()) }
     }
 
     /// The words that hold these bytes, as many of them as lie together; how many bytes of the first word

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rustix::process::Signal;
-use sk_share::{Share, Shared, SharedBlob, SharedNumber, inherit};
+use sk_share::{Share, Shared, SharedBlob, SharedNumber, inherit, update_together};
 
 use super::program::{Tried, WATCHDOG, spawn};
 
@@ -28,6 +28,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "changes" => changes(),
         "forks" => forks(),
         "keeps" => keeps(),
+        "steps" => steps(),
         "changes_a_copy" => changes_a_copy(),
         "leaves_nothing" => leaves_nothing(),
         "limited_files" => super::limits::limited_files(),
@@ -249,5 +250,45 @@ fn forks() -> Tried<()> {
     assert_eq!(status.exit_status(), Some(0));
     assert_eq!((value.get()?, held.get()?, number.get()), (2, 1, 2));
     assert_eq!(share.stats()?.names, before?);
+    // A copy that goes on with the change commits nothing, and gives back neither its lock nor a mutex.
+    let mutex = share.mutex("mutex")?;
+    let guard = mutex.lock().wait()?;
+    let version = value.version()?;
+    let patient = value.within(std::time::Duration::from_millis(50));
+    let changed = value.update(|value| {
+        *value += 1;
+        let pid = super::fork();
+        if pid == 0 {
+            return None;
+        }
+        let pid = rustix::process::Pid::from_raw(pid);
+        let ended = rustix::process::waitpid(pid, rustix::process::WaitOptions::empty());
+        let others = std::thread::spawn(move || patient.set(&9));
+        Some((ended, others.join()))
+    });
+    // The closure gives nothing in the copy, whose change is refused.
+    let Some((ended, others)) = changed.as_ref().ok().and_then(Option::as_ref) else {
+        drop(guard);
+        let is_refused = changed.is_err_and(|error| error.is_copied());
+        super::end_this_process(if is_refused { 0 } else { 1 });
+    };
+    let ended = ended.as_ref().map_err(ToString::to_string)?.ok_or("no copy ended")?;
+    assert_eq!(ended.1.exit_status(), Some(0));
+    let others = others.as_ref().map_err(|_| "a thread panicked")?;
+    assert!(others.as_ref().is_err_and(sk_share::Error::is_timeout), "{others:?}");
+    assert_eq!((value.get()?, value.version()?), (3, version + 1));
+    assert!(mutex.try_lock_owned()?.is_none());
+    drop(guard);
+    assert!(mutex.try_lock_owned()?.is_some());
     Ok(())
+}
+
+/// Changes two values in one step, and is killed before anybody is told.
+fn steps() -> Tried<()> {
+    let (one, two): (Shared<u32>, Shared<u32>) = inherit::receive()?;
+    update_together((&one, &two), |(one, two)| {
+        *one += 1;
+        *two += 1;
+    })?;
+    Err("it lives".into())
 }

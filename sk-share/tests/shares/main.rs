@@ -11,14 +11,14 @@ mod limits;
 mod program;
 mod waiting;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
-use sk_share::{Share, Shared};
+use sk_share::{ChangeKind, Share, Shared};
 
-use program::{Kid, ROLE, Tried, WATCHDOG, spawn};
+use program::{Kid, ROLE, Tried, WATCHDOG, spawn, start};
 
 fn main() -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
@@ -50,6 +50,12 @@ fn main() -> ExitCode {
         a_waiter_hears_of_a_change_in_another_process,
     );
     add("a_forked_copy_has_no_handles_but_numbers", a_forked_copy_has_no_handles_but_numbers);
+    if cfg!(feature = "faults") {
+        add(
+            "who_watches_names_hears_of_a_step_of_the_dead",
+            who_watches_names_hears_of_a_step_of_the_dead,
+        );
+    }
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
     add(
         "a_limit_of_files_is_an_error_and_loses_nothing",
@@ -249,6 +255,22 @@ fn a_waiter_hears_of_a_change_in_another_process() -> Tried<()> {
 
 fn a_forked_copy_has_no_handles_but_numbers() -> Tried<()> {
     spawn("forks", &Share::new()?)?.succeeded()
+}
+
+/// Killed between the commit of several values and the first notice, it has told nobody.
+///
+/// Rows: SHA-53, SHA-58
+fn who_watches_names_hears_of_a_step_of_the_dead() -> Tried<()> {
+    let share = Share::new()?;
+    let (one, two) = (share.value("one", 1_u32)?, share.value("two", 1_u32)?);
+    let mut changes = share.watch("one")?;
+    let mut command = Command::new("/proc/self/exe");
+    command.env("SK_FAULT", "transaction.committed");
+    start("steps", &(one.clone(), two.clone()), &mut command)?.was_killed()?;
+    let change = changes.next().timeout(WATCHDOG).wait()?;
+    assert_eq!((change.name.as_str(), change.what), ("one", ChangeKind::Changed));
+    assert_eq!((one.get()?, two.get()?), (2, 2));
+    Ok(())
 }
 
 /// What a process that was killed had of removed objects is freed.
