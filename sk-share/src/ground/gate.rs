@@ -29,15 +29,17 @@ impl Gate {
         Ok(ground.u64(self.at)?.load(Ordering::Acquire) & self.mask == self.closed)
     }
 
+    /// Whether there is one, and it is closed.
+    pub(super) fn is_shut<G: Ground>(gate: Option<Gate>, ground: &G) -> Result<bool, Error> {
+        gate.map_or(Ok(false), |gate| gate.is_closed(ground))
+    }
+
     /// An error if it is closed: what is asked for cannot wait.
     pub(super) fn check<G: Ground>(
         gate: Option<Gate>,
         ground: &G,
         what: &'static str,
     ) -> Result<(), Error> {
-        match gate {
-            Some(gate) if gate.is_closed(ground)? => Err(Error::stopped(what)),
-            _ => Ok(()),
-        }
+        if Gate::is_shut(gate, ground)? { Err(Error::stopped(what)) } else { Ok(()) }
     }
 }

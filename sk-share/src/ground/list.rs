@@ -301,13 +301,19 @@ impl<'g, G: Ground> List<'g, G> {
         self.append(std::iter::once(bytes), Seen::OncePublished, deadline)
     }
 
-    /// Has everybody see all that is pending, by one store. Done again, it changes nothing.
+    /// Has everybody see all that is pending, by one store. Done again, it changes nothing; nor does it where the
+    /// gate is closed, as it may be again for one who saw it open and came late.
     ///
     /// # Errors
     ///
     /// Timeout, re-entry, damaged.
     pub fn publish(&self, deadline: Option<Instant>) -> Result<(), Error> {
-        self.hold(deadline)?.publish();
+        let held = self.hold(deadline)?;
+        if Gate::is_shut(self.gate, self.ground)? {
+            return Ok(());
+        }
+        held.publish();
+        drop(held);
         self.changes.notify_all();
         Ok(())
     }
@@ -320,10 +326,7 @@ impl<'g, G: Ground> List<'g, G> {
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
         let held = self.hold(deadline)?;
-        let seen = match self.gate {
-            Some(gate) if gate.is_closed(self.ground)? => Seen::OncePublished,
-            _ => seen,
-        };
+        let seen = if Gate::is_shut(self.gate, self.ground)? { Seen::OncePublished } else { seen };
         let index = held.append(elements, seen, deadline)?;
         drop(held);
         if seen == Seen::Now {

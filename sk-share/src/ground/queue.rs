@@ -238,7 +238,7 @@ impl<'g, G: Ground> Queue<'g, G> {
     }
 
     fn is_closed(&self) -> Result<bool, Error> {
-        self.gate.map_or(Ok(false), |gate| gate.is_closed(self.ground))
+        Gate::is_shut(self.gate, self.ground)
     }
 
     /// Gives all blocks back, whatever the queue holds. Nobody else uses it any more. After a death in the

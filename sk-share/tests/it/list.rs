@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sk_share::Error;
-use sk_share::ground::{Arena, Attempt, Ground, List, Lock, Version};
+use sk_share::ground::{Arena, Attempt, Gate, Ground, List, Lock, Version};
 
 use super::support::{Agent, Death, Fate, Memory, late, soon};
 
@@ -299,6 +299,27 @@ fn what_is_pending_is_seen_once_it_is_published() {
     with(&agent, |list| list.push(b"3", soon()).unwrap());
     assert_eq!(all(&agent), [b"ONE".to_vec(), b"2".to_vec(), b"3".to_vec()]);
     with(&agent, |list| list.push_pending(&[1; 90], soon()).unwrap());
+    destroy(&agent);
+}
+
+/// Who was to publish may come when the list is closed again.
+/// Rows: SHA-17
+#[test]
+fn what_waits_behind_a_closed_gate_is_not_published() {
+    const FIRST_BEHIND: u64 = FIRST + 64;
+    let memory = Memory::new(FIRST_BEHIND, FIRST_BEHIND + CHUNKS * CHUNK, 16);
+    let agent = Agent::new(&memory, 0, Fate::Lives);
+    let arena = Arena::create(&agent, AT, FIRST_BEHIND, CHUNK, CHUNKS).unwrap();
+    let gate = Gate { at: FIRST, mask: 3, closed: 1 };
+    let list = List::create(&agent, 0, &arena, INLINE).unwrap().behind(gate);
+    let word = agent.u64(gate.at).unwrap();
+    word.store(1, Ordering::Relaxed);
+    list.push(b"one", soon()).unwrap();
+    list.publish(soon()).unwrap();
+    assert_eq!(list.len(), 0);
+    word.store(3, Ordering::Relaxed);
+    list.publish(soon()).unwrap();
+    assert_eq!(all(&agent), [b"one"]);
     destroy(&agent);
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use sk_share::Error;
-use sk_share::ground::{Arena, Attempt, Ground, Lock, Queue, QueueWaiting};
+use sk_share::ground::{Arena, Attempt, Gate, Ground, Lock, Queue, QueueWaiting};
 
 use super::support::{Agent, Death, Fate, Memory, late, soon};
 
@@ -157,6 +157,27 @@ fn what_is_pending_is_popped_once_it_is_published() {
     assert!(push(&agent, b"six"));
     assert_eq!(pop_all(&agent), [vec![5; 20], b"six".to_vec()]);
     assert!(pending(&[5; 20]));
+    destroy(&agent);
+}
+
+/// Who was to publish may come when the queue is closed again.
+/// Rows: SHA-17
+#[test]
+fn what_waits_behind_a_closed_gate_is_not_published() {
+    const FIRST_BEHIND: u64 = FIRST + 64;
+    let memory = Memory::new(FIRST_BEHIND, FIRST_BEHIND + CHUNKS * CHUNK, 16);
+    let agent = Agent::new(&memory, 0, Fate::Lives);
+    let arena = Arena::create(&agent, AT, FIRST_BEHIND, CHUNK, CHUNKS).unwrap();
+    let gate = Gate { at: FIRST, mask: 3, closed: 1 };
+    let queue = Queue::create(&agent, 0, &arena, INLINE, 4, soon()).unwrap().behind(gate);
+    let word = agent.u64(gate.at).unwrap();
+    word.store(1, Ordering::Relaxed);
+    assert!(queue.try_push(b"one", soon()).unwrap());
+    queue.publish(soon()).unwrap();
+    assert_eq!(queue.len(), 0);
+    word.store(3, Ordering::Relaxed);
+    queue.publish(soon()).unwrap();
+    assert_eq!(pop_all(&agent), [b"one"]);
     destroy(&agent);
 }
 

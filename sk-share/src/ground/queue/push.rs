@@ -17,7 +17,8 @@ pub(super) enum Seen {
 }
 
 impl<'g, G: Ground> Queue<'g, G> {
-    /// Has everybody see all that is pending, by one store. Done again, it changes nothing.
+    /// Has everybody see all that is pending, by one store. Done again, it changes nothing; nor does it where the
+    /// gate is closed, as it may be again for one who saw it open and came late.
     ///
     /// # Errors
     ///
@@ -25,6 +26,9 @@ impl<'g, G: Ground> Queue<'g, G> {
     pub fn publish(&self, deadline: Option<Instant>) -> Result<(), Error> {
         let mut guard = self.pushing.lock_until(deadline)?;
         self.settle_push(&mut guard)?;
+        if self.is_closed()? {
+            return Ok(());
+        }
         self.ground.point("queue.publish.begin");
         // Release: (A12). This store is the commit.
         self.tail.store(self.end(), Ordering::Release);
