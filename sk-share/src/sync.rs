@@ -29,4 +29,12 @@ pub(crate) mod modelled {
     pub use loom::sync::atomic::{AtomicU32, AtomicU64};
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{Ordering, fence};
+
+    /// Stands between two sequentially consistent accesses of which the order of all such has to be kept: the
+    /// machine keeps it, and loom, which takes them for acquire and release, needs a fence.
+    #[inline(always)]
+    pub(crate) fn sequential() {
+        #[cfg(loom)]
+        fence(Ordering::SeqCst);
+    }
 }

@@ -68,8 +68,8 @@ pub fn try_update_together<V: Together, R, E: From<Error>>(
     let deadline = values.deadline();
     let mut result = None;
     let objects = values.objects();
-    let written = with_all(&objects, deadline, |mut writings| {
-        let mut all = values.read(&writings)?;
+    let written = with_all(&objects, deadline, |writings| {
+        let mut all = values.read(writings)?;
         match change(&mut all) {
             Err(error) => result = Some(Err(error)),
             Ok(changed) => {
@@ -79,7 +79,7 @@ pub fn try_update_together<V: Together, R, E: From<Error>>(
                     staged.push(writing.stage(bytes)?);
                 }
                 result = Some(Ok(changed));
-                return Ok(Some((writings, staged)));
+                return Ok(Some(staged));
             }
         }
         Ok(None)
@@ -101,29 +101,24 @@ pub fn try_update_together<V: Together, R, E: From<Error>>(
 /// As for [`Shared::get`] and [`update_together`].
 pub fn get_together<V: Together>(values: V) -> Result<V::Values, Error> {
     let mut read = None;
-    with_all(&values.objects(), values.deadline(), |mut writings| {
+    with_all(&values.objects(), values.deadline(), |writings| {
         // As those who read one value: what waits for the start of the share is not there yet.
         writings.iter_mut().for_each(Writing::read_committed);
-        read = Some(values.read(&writings)?);
+        read = Some(values.read(writings)?);
         Ok(None)
     })?;
     // The closure above fails or leaves it.
     read.ok_or_else(|| Error::timed_out("the values were free"))
 }
 
-/// What is to be committed: the values with their locks, in the order in which they were given, and the versions
-/// that they will be.
-type Staged<'f, 'g, 's> = (Vec<Writing<'f, 'g, 's>>, Vec<u64>);
-
-/// Works on values with all their locks, taken by their place, and commits what the work has staged.
+/// Works on values with all their locks, taken by their place, and commits what the work has staged: the versions
+/// that they will be, in the order in which they were given.
 fn with_all(
     objects: &[&Object],
     deadline: Option<Instant>,
-    work: impl for<'f, 'g, 's> FnOnce(
-        Vec<Writing<'f, 'g, 's>>,
-    ) -> Result<Option<Staged<'f, 'g, 's>>, Error>,
+    work: impl FnOnce(&mut [Writing<'_, '_, '_>]) -> Result<Option<Vec<u64>>, Error>,
 ) -> Result<(), Error> {
-    let Some(first) = objects.first() else { return work(Vec::new()).map(|_| ()) };
+    let Some(first) = objects.first() else { return work(&mut []).map(|_| ()) };
     let count = objects.len() as u64;
     if count > MOST_VALUES {
         return Err(Error::too_long("the most values of one step", count, MOST_VALUES));
@@ -152,20 +147,23 @@ fn with_all(
         .collect::<Result<Vec<_>, Error>>()?;
     let mut locked = Vec::with_capacity(objects.len());
     for place in order {
-        let Some((object, flip)) = objects.get(place).zip(flips.get(place)) else { continue };
-        let writing = Writing::begin(space, object.found.body, &arena, flip, deadline)?;
-        // Again, now that nobody writes: what is removed does not come back.
-        object.check()?;
-        locked.push((place, writing));
+        if let Some(flip) = flips.get(place) {
+            locked.push((place, flip.lock(deadline)?));
+        }
     }
     locked.sort_by_key(|(place, _)| *place);
-    let writings = locked.into_iter().map(|(_, writing)| writing).collect();
-    if let Some((writings, versions)) = work(writings)? {
+    let mut writings = Vec::with_capacity(objects.len());
+    for (object, (_, writer)) in objects.iter().zip(&mut locked) {
+        writings.push(Writing::begin(space, object.found.body, &arena, writer)?);
+        // Again, now that nobody writes: what is removed does not come back.
+        object.check()?;
+    }
+    if let Some(versions) = work(&mut writings)? {
         let mut staged: Vec<_> = objects
             .iter()
-            .zip(writings)
+            .zip(locked)
             .zip(versions)
-            .map(|((object, writing), version)| (object.found.body, version, writing.into_writer()))
+            .map(|((object, (_, writer)), version)| (object.found.body, version, writer))
             .collect();
         // After the values, in this order always, so that steps over other values meet here only.
         let transactions = space.transactions()?;

@@ -357,13 +357,8 @@ pub(crate) fn with_writing<R>(
     let space = &*object.space;
     let arena = space.arena();
     let flip = Flip::at(&space.commons, object.found.body)?.in_arena(&arena);
-    // As `Writing::begin` does, in place: what it gives would be moved.
-    let body = object.found.body;
-    let writer = flip.lock(deadline)?;
-    let flags = flags_with_lock(space, body, &flip)?;
-    let mut writing =
-        Writing { space, body, arena: &arena, writer, deadline, flags, is_read_committed: false };
-    writing.publish_if_starting()?;
+    let mut writer = flip.lock(deadline)?;
+    let mut writing = Writing::begin(space, object.found.body, &arena, &mut writer)?;
     // Again, now that nobody writes: what is removed does not come back.
     object.check_again()?;
     work(&mut writing)
@@ -391,32 +386,28 @@ fn roll_forward(space: &Space, body: Offset, flip: &Flip<'_, Commons>) -> Result
 }
 
 /// A value, by whoever has its lock.
-pub struct Writing<'f, 'g, 's> {
-    space: &'s Space,
+pub struct Writing<'w, 'f, 'g> {
+    space: &'w Space,
     body: Offset,
-    arena: &'f Arena<'g, Commons>,
-    writer: Writer<'f, 'g, Commons>,
-    deadline: Option<Instant>,
+    arena: &'w Arena<'g, Commons>,
+    /// Borrowed: a copy of it would be read before the parts it is written in have left the processor's buffer.
+    writer: &'w mut Writer<'f, 'g, Commons>,
     /// What they were with the lock.
     flags: u64,
     /// What waits is not read.
     is_read_committed: bool,
 }
 
-impl<'f, 'g, 's> Writing<'f, 'g, 's> {
+impl<'w, 'f, 'g> Writing<'w, 'f, 'g> {
     #[inline(always)]
     pub(crate) fn begin(
-        space: &'s Space,
+        space: &'w Space,
         body: Offset,
-        arena: &'f Arena<'g, Commons>,
-        flip: &'f Flip<'g, Commons>,
-        deadline: Option<Instant>,
-    ) -> Result<Writing<'f, 'g, 's>, Error> {
-        let writer = flip.lock(deadline)?;
-        let flags = flags_with_lock(space, body, flip)?;
-        let is_read_committed = false;
-        let mut writing =
-            Writing { space, body, arena, writer, deadline, flags, is_read_committed };
+        arena: &'w Arena<'g, Commons>,
+        writer: &'w mut Writer<'f, 'g, Commons>,
+    ) -> Result<Writing<'w, 'f, 'g>, Error> {
+        let flags = flags_with_lock(space, body, writer.flip())?;
+        let mut writing = Writing { space, body, arena, writer, flags, is_read_committed: false };
         writing.publish_if_starting()?;
         Ok(writing)
     }
@@ -435,7 +426,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         // Whoever was to change it may have made a copy of this process, which has no lock.
         self.space.commons.region().check_incarnation()?;
-        if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
+        if self.is_stopped() { self.waiting().write(bytes) } else { self.writer.commit(bytes) }
     }
 
     /// For a transaction: writes the bytes beside the value, which then commits as this version.
@@ -458,21 +449,60 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         self.flags & (STOPPED | STARTING) == STOPPED
     }
 
-    pub(crate) fn into_writer(self) -> Writer<'f, 'g, Commons> {
-        self.writer
-    }
-
-    /// Where what waits lies; 0 if nothing does.
+    /// Where what waits lies; 0 if nothing does, as always while the share runs.
     #[inline(always)]
     fn pending(&self) -> Result<Offset, Error> {
+        if self.flags & STOPPED == 0 {
+            return Ok(0);
+        }
         Ok(self.space.commons.u64(self.body + PENDING)?.load(Ordering::Relaxed))
     }
 
+    /// What functions get that are seldom called: `self` is in registers as long as none of them can see it.
+    #[inline(always)]
+    fn waiting(&self) -> Waiting<'w, 'f, 'g> {
+        let Writing { space, body, arena, .. } = *self;
+        Waiting { space, body, arena, flip: self.writer.flip(), deadline: self.writer.deadline() }
+    }
+
+    /// Commits what waits.
+    #[inline(always)]
+    pub(crate) fn publish_pending(&mut self) -> Result<(), Error> {
+        if self.waiting().publish()? {
+            self.writer.repaired();
+        }
+        Ok(())
+    }
+}
+
+/// What waits, else the value.
+impl Bytes for Writing<'_, '_, '_> {
+    #[inline(always)]
+    fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
+        match self.pending()? {
+            block if block != 0 && !self.is_read_committed => {
+                into(buffer, |copy| self.waiting().read(block, copy))
+            }
+            _ => self.writer.read(buffer),
+        }
+    }
+}
+
+/// What is written while the share is stopped, by whoever has the lock of the value.
+struct Waiting<'w, 'f, 'g> {
+    space: &'w Space,
+    body: Offset,
+    arena: &'w Arena<'g, Commons>,
+    flip: &'f Flip<'g, Commons>,
+    deadline: Option<Instant>,
+}
+
+impl Waiting<'_, '_, '_> {
     #[cold]
-    fn write_pending(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+    fn write(&self, bytes: &[u8]) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = bytes.len() as u64;
-        let version = self.writer.version().wrapping_add(1);
+        let version = self.flip.version().wrapping_add(1);
         let word = self.body + PENDING;
         let reservation = self.arena.exchange(word, PENDING_HEADER + length, self.deadline)?;
         let block = reservation.block();
@@ -487,7 +517,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
 
     /// What waits, in this block, and the version that it will be.
     #[cold]
-    fn read_pending(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<u64, Error> {
+    fn read(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = commons.u64(block)?.load(Ordering::Relaxed);
         let damaged = || Error::damaged_at("the length of a value that waits", block, length);
@@ -496,7 +526,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         }
         let bytes = buffer.of_length(usize::try_from(length).map_err(|_| damaged())?)?;
         commons.copy_out(block + PENDING_HEADER, bytes)?;
-        let version = self.writer.version().wrapping_add(1);
+        let version = self.flip.version().wrapping_add(1);
         let found = commons.u64(block + 8)?.load(Ordering::Relaxed);
         if checksum(version, bytes) != found {
             return Err(Error::damaged_at("the checksum of a value that waits", block, found));
@@ -504,31 +534,20 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         Ok(version)
     }
 
-    /// Commits what waits.
+    /// Commits what waits, and says whether anything did.
     #[cold]
-    pub(crate) fn publish_pending(&mut self) -> Result<(), Error> {
-        let block = self.pending()?;
+    fn publish(&self) -> Result<bool, Error> {
+        let word = self.body + PENDING;
+        let block = self.space.commons.u64(word)?.load(Ordering::Relaxed);
         if block == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let mut bytes = Vec::new();
-        self.read_pending(block, &mut bytes)?;
-        self.writer.commit(&bytes)?;
+        self.read(block, &mut bytes)?;
+        self.flip.commit_held(&bytes, self.deadline)?;
         self.space.commons.point("value.published");
-        self.arena.release(self.body + PENDING, self.deadline)
-    }
-}
-
-/// What waits, else the value.
-impl Bytes for Writing<'_, '_, '_> {
-    #[inline(always)]
-    fn read<B: Buffer + ?Sized>(&self, buffer: &mut B) -> Result<u64, Error> {
-        match self.pending()? {
-            block if block != 0 && !self.is_read_committed => {
-                into(buffer, |copy| self.read_pending(block, copy))
-            }
-            _ => self.writer.read(buffer),
-        }
+        self.arena.release(word, self.deadline)?;
+        Ok(true)
     }
 }
 
@@ -605,16 +624,19 @@ impl Reading<'_> {
         }
         if space.flags()? & STARTING == 0 {
             let body = self.object.found.body;
-            return Writing::begin(space, body, arena, flip, deadline)?.writer.read(buffer);
+            let mut writer = flip.lock(deadline)?;
+            return Writing::begin(space, body, arena, &mut writer)?.writer.read(buffer);
         }
         // Whoever is to end the start may have been kept from it, or be dead.
         crate::share::help_start(space);
         // If what waits cannot be published now, what was there before is what there is.
         let now = Some(Instant::now());
-        match Writing::begin(space, self.object.found.body, arena, flip, now) {
-            Ok(writing) => writing.writer.read(buffer),
-            Err(_) => flip.read(buffer, deadline),
+        if let Ok(mut writer) = flip.lock(now)
+            && let Ok(writing) = Writing::begin(space, self.object.found.body, arena, &mut writer)
+        {
+            return writing.writer.read(buffer);
         }
+        flip.read(buffer, deadline)
     }
 }
 

@@ -17,7 +17,7 @@
 
 use super::words::{AgentRef, Ground, Offset, Sleep};
 use crate::error::Error;
-use crate::sync::modelled::{AtomicU32, Ordering};
+use crate::sync::modelled::{AtomicU32, Ordering, sequential};
 
 /// Somebody sleeps, or did.
 const WAITED: u32 = 1;
@@ -56,6 +56,7 @@ impl<'g, G: Ground> EventCount<'g, G> {
     /// to begin with one: then either this load sees WAITED or that look sees the change.
     #[inline]
     pub fn notify_if_waited(&self) {
+        sequential();
         if Self::is_waited(self.word.load(Ordering::SeqCst)) {
             self.notify_all();
         }
@@ -88,8 +89,10 @@ impl<'g, G: Ground> EventCount<'g, G> {
     /// Says that the caller is about to wait, and gives what it may sleep on after another look.
     #[inline]
     pub fn prepare(&self) -> u32 {
-        // Acquire: (A7).
-        self.word.fetch_or(WAITED, Ordering::SeqCst) | WAITED
+        // Acquire: (A7). Sequentially consistent, for `notify_if_waited`.
+        let count = self.word.fetch_or(WAITED, Ordering::SeqCst) | WAITED;
+        sequential();
+        count
     }
 
     /// Whether a count that was loaded says that somebody waits.

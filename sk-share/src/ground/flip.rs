@@ -24,6 +24,10 @@
 //! | before `version` is stored | the old value; `begun` is one ahead, the other slot is anything | the next writer begins the same number again |
 //! | before others are woken | the new value | `deaths` moves, watchers look |
 //!
+//! Watchers are told once the lock is given back, which costs a load where there are none: unlocking is sequentially
+//! consistent, and so is the look at `owner` of who watches, before its second look at the version. So either
+//! the writer sees that somebody waits, or that one sees the commit.
+//!
 //! There is nothing to repair here: no state of the other slot matters, unless a transaction says that it counts
 //! (then whoever stages next rolls it forward first, so the lock stays abandoned until somebody stages). What the dead had reserved in the
 //! arena is swept there.
@@ -205,7 +209,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     #[inline(always)]
     pub fn lock(&self, deadline: Option<Instant>) -> Result<Writer<'_, 'g, G>, Error> {
         let guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
-        Ok(Writer { flip: self, guard, deadline })
+        Ok(Writer { flip: self, guard, notice: Notice { flip: self, is_due: false }, deadline })
     }
 
     /// Has the version that somebody staged count who died before it did, if that is still the next one.
@@ -245,6 +249,13 @@ impl<'g, G: Ground> Flip<'g, G> {
         self.version.load(Ordering::Acquire)
     }
 
+    /// The number of the last commit, for who has said that it waits.
+    pub(crate) fn version_for_watchers(&self) -> u64 {
+        // Sequentially consistent: not before the unlock of whoever did not see that somebody waits. Acquire: (A2).
+        self.owner.load(Ordering::SeqCst);
+        self.version()
+    }
+
     #[inline]
     fn changes(&self) -> Result<EventCount<'g, G>, Error> {
         EventCount::at(self.ground, self.at + CHANGES)
@@ -272,7 +283,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         if version <= seen {
             let changes = self.changes()?;
             let expected = changes.prepare();
-            version = self.version();
+            version = self.version_for_watchers();
             if version <= seen {
                 return Ok(Attempt::Sleep(changes.sleep(deaths, expected, None)));
             }
@@ -344,6 +355,116 @@ impl<'g, G: Ground> Flip<'g, G> {
         fence(Ordering::Acquire);
         self.ground.point("flip.read.look");
         self.begun.load(Ordering::Relaxed).wrapping_sub(version) > 1
+    }
+}
+
+/// What the holder of the lock does. It does not ask for the guard: one that no function but inlined ones sees
+/// need not lie in memory.
+impl<'g, G: Ground> Flip<'g, G> {
+    /// As [`Writer::commit`], for the holder of the lock, who then has the guard [repaired](Guard::repaired).
+    #[cold]
+    pub(crate) fn commit_held(
+        &self,
+        bytes: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<u64, Error> {
+        let (next, place) = self.next_place(bytes.len() as u64, deadline)?;
+        self.fill(next, place, bytes, deadline)?;
+        self.publish_held(next);
+        self.changes()?.notify_all();
+        self.ground.point("flip.woken");
+        Ok(next)
+    }
+
+    /// The version of the next commit, and where its bytes lie. All that can fail for want of room comes here,
+    /// before anything changes.
+    #[inline(always)]
+    fn next_place(
+        &self,
+        length: u64,
+        deadline: Option<Instant>,
+    ) -> Result<(u64, Place<'g, G>), Error> {
+        let number = self.version();
+        let begun = self.begun.load(Ordering::Relaxed);
+        if begun.wrapping_sub(number) > 1 {
+            return Err(Error::damaged_at("the count of commits", self.at + BEGUN, begun));
+        }
+        let next = number.wrapping_add(1);
+        let place = self.place(self.slot(next), length, deadline)?;
+        Ok((next, place))
+    }
+
+    /// Where so many bytes lie. A block of the slot that is not needed any more is given back.
+    #[inline(always)]
+    fn place(
+        &self,
+        slot: Slot<'g>,
+        length: u64,
+        deadline: Option<Instant>,
+    ) -> Result<Place<'g, G>, Error> {
+        let block = slot.block.load(Ordering::Relaxed);
+        let Some(arena) = self.arena else {
+            let fits = length <= IN_PLACE;
+            return if fits {
+                Ok(Place::Slot)
+            } else {
+                Err(Error::too_long("a value without an arena", length, IN_PLACE))
+            };
+        };
+        if length <= IN_PLACE {
+            return Ok(if block == 0 { Place::Slot } else { Place::SlotAlone(arena) });
+        }
+        if block != 0 && arena.bytes_of(block)? == arena.bytes_for(length) {
+            return Ok(Place::Again(block));
+        }
+        Ok(Place::New(arena.exchange(slot.block_word(), length, deadline)?))
+    }
+
+    /// Writes the bytes of a commit beside the value.
+    #[inline(always)]
+    fn fill(
+        &self,
+        next: u64,
+        place: Place<'g, G>,
+        bytes: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        let ground = self.ground;
+        let slot = self.slot(next);
+        ground.point("flip.begin");
+        self.begun.store(next, Ordering::Relaxed);
+        // Release: (A6).
+        fence(Ordering::Release);
+        ground.point("flip.begun");
+        match place {
+            Place::Slot => copy_in(slot.bytes, bytes),
+            Place::SlotAlone(arena) => {
+                copy_in(slot.bytes, bytes);
+                // If the arena is in use for longer than we may wait, a later commit frees it.
+                if let Err(error) = arena.release(slot.block_word(), deadline)
+                    && !error.is_timeout()
+                {
+                    return Err(error);
+                }
+            }
+            Place::Again(block) => ground.copy_in(block, bytes)?,
+            Place::New(reservation) => {
+                ground.copy_in(reservation.block(), bytes)?;
+                reservation.link()?;
+            }
+        }
+        ground.point("flip.filled");
+        slot.length.store(bytes.len() as u64, Ordering::Relaxed);
+        slot.check.store(checksum(next, bytes), Ordering::Relaxed);
+        ground.point("flip.described");
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn publish_held(&self, next: u64) {
+        // Release: (A3). This store is the commit.
+        self.version.store(next, Ordering::Release);
+        self.ground.point("flip.committed");
     }
 }
 
@@ -460,20 +581,41 @@ fn copy_in(words: &[AtomicU64], bytes: &[u8]) {
 }
 
 /// Where the bytes of a commit lie.
-enum Place<'f, 'g, G: Ground> {
+enum Place<'g, G: Ground> {
     Slot,
     /// In the slot, and the block that the slot has is given back.
-    SlotAlone(&'f Arena<'g, G>),
+    SlotAlone(&'g Arena<'g, G>),
     /// In the block that the slot has.
     Again(Offset),
-    New(Reservation<'f, 'g, G>),
+    New(Reservation<'g, 'g, G>),
 }
 
 /// The only one that may commit, until it is dropped.
 pub struct Writer<'f, 'g, G: Ground> {
     flip: &'f Flip<'g, G>,
     guard: Guard<'g, G>,
+    /// Behind the guard: dropped after it.
+    notice: Notice<'f, 'g, G>,
     deadline: Option<Instant>,
+}
+
+/// Tells those who watch, when it is dropped, if there is something to tell.
+struct Notice<'f, 'g, G: Ground> {
+    flip: &'f Flip<'g, G>,
+    is_due: bool,
+}
+
+impl<G: Ground> Drop for Notice<'_, '_, G> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // The word was there when the value was found, and memory never shrinks.
+        if self.is_due
+            && let Ok(changes) = self.flip.changes()
+        {
+            changes.notify_if_waited();
+            self.flip.ground.point("flip.woken");
+        }
+    }
 }
 
 impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
@@ -489,6 +631,24 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.flip.version()
+    }
+
+    /// The value that it writes.
+    #[inline]
+    pub(crate) fn flip(&self) -> &'f Flip<'g, G> {
+        self.flip
+    }
+
+    /// How long it waits for the books of the arena.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What [`Flip::commit_held`] committed is whole.
+    #[inline]
+    pub(crate) fn repaired(&mut self) {
+        self.guard.repaired();
     }
 
     /// Copies the value into `bytes`, which takes its length, and gives its version.
@@ -509,29 +669,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         }
     }
 
-    /// Where the bytes of the next commit lie. A block of the slot that is not needed any more is
-    /// given back.
-    #[inline(always)]
-    fn place(&self, slot: Slot<'g>, length: u64) -> Result<Place<'f, 'g, G>, Error> {
-        let block = slot.block.load(Ordering::Relaxed);
-        let Some(arena) = self.flip.arena else {
-            let fits = length <= IN_PLACE;
-            return if fits {
-                Ok(Place::Slot)
-            } else {
-                Err(Error::too_long("a value without an arena", length, IN_PLACE))
-            };
-        };
-        if length <= IN_PLACE {
-            return Ok(if block == 0 { Place::Slot } else { Place::SlotAlone(arena) });
-        }
-        if block != 0 && arena.bytes_of(block)? == arena.bytes_for(length) {
-            return Ok(Place::Again(block));
-        }
-        Ok(Place::New(arena.exchange(slot.block_word(), length, self.deadline)?))
-    }
-
-    /// Commits `bytes`, wakes all who watch, and gives the version.
+    /// Commits `bytes`, and gives the version. All who watch are woken when the lock is given back.
     ///
     /// # Errors
     ///
@@ -539,7 +677,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     #[inline(always)]
     pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         let next = self.stage(bytes)?;
-        self.publish(next)?;
+        self.publish(next);
         Ok(next)
     }
 
@@ -552,65 +690,19 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// As for [`commit`](Writer::commit).
     #[inline(always)]
     pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let Flip { ground, begun, .. } = *self.flip;
-        let number = self.version();
-        if begun.load(Ordering::Relaxed).wrapping_sub(number) > 1 {
-            let found = begun.load(Ordering::Relaxed);
-            return Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, found));
-        }
-        let next = number.wrapping_add(1);
-        let slot = self.flip.slot(next);
-        let length = bytes.len() as u64;
-        // All that can fail for want of room comes before anything changes.
-        let place = self.place(slot, length)?;
-        ground.point("flip.begin");
+        let (next, place) = self.flip.next_place(bytes.len() as u64, self.deadline)?;
         // Every state in which a writer can die is one from which the next commit starts. Not before: who only
         // took the lock has not looked for a transaction that the dead one was in.
         self.guard.repaired();
-        begun.store(next, Ordering::Relaxed);
-        // Release: (A6).
-        fence(Ordering::Release);
-        ground.point("flip.begun");
-        match place {
-            Place::Slot => copy_in(slot.bytes, bytes),
-            Place::SlotAlone(arena) => {
-                copy_in(slot.bytes, bytes);
-                // If the arena is in use for longer than we may wait, a later commit frees it.
-                if let Err(error) = arena.release(slot.block_word(), self.deadline)
-                    && !error.is_timeout()
-                {
-                    return Err(error);
-                }
-            }
-            Place::Again(block) => ground.copy_in(block, bytes)?,
-            Place::New(reservation) => {
-                ground.copy_in(reservation.block(), bytes)?;
-                reservation.link()?;
-            }
-        }
-        ground.point("flip.filled");
-        slot.length.store(length, Ordering::Relaxed);
-        slot.check.store(checksum(next, bytes), Ordering::Relaxed);
-        ground.point("flip.described");
+        self.flip.fill(next, place, bytes, self.deadline)?;
         Ok(next)
     }
 
-    /// Has what was staged as this version count, and wakes all who watch.
-    ///
-    /// # Errors
-    ///
-    /// None that could happen: the words were looked at when the value was found.
+    /// Has what was staged as this version count. All who watch are woken when the lock is given back.
     #[inline(always)]
-    pub fn publish(&mut self, next: u64) -> Result<(), Error> {
-        let ground = self.flip.ground;
-        // All that can fail comes before anything changes.
-        let changes = self.flip.changes()?;
-        // Release: (A3). This store is the commit.
-        self.flip.version.store(next, Ordering::Release);
-        ground.point("flip.committed");
-        changes.notify_all();
-        ground.point("flip.woken");
-        Ok(())
+    pub fn publish(&mut self, next: u64) {
+        self.flip.publish_held(next);
+        self.notice.is_due = true;
     }
 }
 

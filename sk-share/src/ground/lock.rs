@@ -351,8 +351,8 @@ impl<G: Ground> Drop for Guard<'_, G> {
             return;
         }
         self.ground.point("unlock.give");
-        // Release: (A2).
-        let held = self.owner.swap(if self.unrepaired { ABANDONED } else { 0 }, Ordering::Release);
+        // Release: (A2). Sequentially consistent, for who tells of a change after it was unlocked.
+        let held = self.owner.swap(if self.unrepaired { ABANDONED } else { 0 }, Ordering::SeqCst);
         if held & WAITERS != 0 {
             wake_one(self.ground, self.at);
         }

@@ -242,7 +242,7 @@ impl<'g, G: Ground> Transactions<'g, G> {
         attention.fetch_add(ONE_TRANSACTION | IN_PROGRESS, Ordering::AcqRel);
         self.ground.point("transaction.committed");
         for (_, version, writer) in staged {
-            writer.publish(*version)?;
+            writer.publish(*version);
             self.ground.point("transaction.published");
         }
         self.end()

@@ -95,7 +95,8 @@ fn writing<R>(
 ) -> Result<R, Error> {
     let arena: Arena<'_, Commons> = space.arena();
     let flip = Flip::at(&space.commons, found.body)?.in_arena(&arena);
-    work(&mut Writing::begin(space, found.body, &arena, &flip, deadline)?)
+    let mut writer = flip.lock(deadline)?;
+    work(&mut Writing::begin(space, found.body, &arena, &mut writer)?)
 }
 
 /// After this no write is on its way that began before the call.
@@ -144,11 +145,7 @@ pub(crate) fn writes(space: &Space, found: &Found) -> Result<u64, Error> {
 pub(crate) fn mark(space: &Space, found: &Found, prepare: bool) -> Result<u64, Error> {
     let commons = &space.commons;
     match found.kind {
-        VALUE => {
-            // First its count, sequentially consistent, as the change that comes before a notice ends with it.
-            EventCount::at(commons, found.body.wrapping_add(value::CHANGES))?.look();
-            Ok(Flip::at(commons, found.body)?.version())
-        }
+        VALUE => Ok(Flip::at(commons, found.body)?.version_for_watchers()),
         NUMBER => {
             if prepare {
                 EventCount::at(commons, number::changes_of(found))?.prepare();
