@@ -274,13 +274,9 @@ fn change<N: Number>(word: &AtomicU64, how: impl Fn(N) -> Option<N>) -> (N, N) {
 /// ```
 pub struct SharedNumber<N> {
     object: Arc<Object>,
-    word: Arc<Words>,
-    of: PhantomData<N>,
-}
-
-struct Words {
     value: Held<AtomicU64>,
     waited: Held<AtomicU32>,
+    of: PhantomData<N>,
 }
 
 /// Where the event count of a number lies.
@@ -304,7 +300,7 @@ impl<N: Number> SharedNumber<N> {
         let region = object.space.commons.region();
         let value = region.hold64(object.found.body)?;
         let waited = region.hold32(changes_of(&object.found))?;
-        Ok(SharedNumber { object, word: Arc::new(Words { value, waited }), of: PhantomData })
+        Ok(SharedNumber { object, value, waited, of: PhantomData })
     }
 
     pub(crate) fn object(&self) -> &Arc<Object> {
@@ -315,7 +311,7 @@ impl<N: Number> SharedNumber<N> {
     #[inline]
     fn changed<R>(&self, result: R) -> R {
         // Sequentially consistent, as is the change before it.
-        if EventCount::<Commons>::is_waited(self.word.waited.load(Ordering::SeqCst)) {
+        if EventCount::<Commons>::is_waited(self.waited.load(Ordering::SeqCst)) {
             self.notify();
         }
         result
@@ -331,7 +327,7 @@ impl<N: Number> SharedNumber<N> {
     }
 
     fn change(&self, how: impl Fn(N) -> Option<N>) -> (N, N) {
-        self.changed(change(&self.word.value, how))
+        self.changed(change(&self.value, how))
     }
 
     fn always(&self, how: impl Fn(N) -> N) -> N {
@@ -341,18 +337,18 @@ impl<N: Number> SharedNumber<N> {
     /// The number.
     #[inline]
     pub fn get(&self) -> N {
-        N::from_bits(self.word.value.load(Ordering::SeqCst))
+        N::from_bits(self.value.load(Ordering::SeqCst))
     }
 
     /// Replaces it.
     pub fn set(&self, value: N) {
-        self.word.value.store(value.to_bits(), Ordering::SeqCst);
+        self.value.store(value.to_bits(), Ordering::SeqCst);
         self.changed(());
     }
 
     /// Replaces it, and gives what it was.
     pub fn swap(&self, value: N) -> N {
-        let before = self.word.value.swap(value.to_bits(), Ordering::SeqCst);
+        let before = self.value.swap(value.to_bits(), Ordering::SeqCst);
         self.changed(N::from_bits(before))
     }
 
@@ -361,7 +357,7 @@ impl<N: Number> SharedNumber<N> {
     /// # Errors
     /// It is not; the error is what it is.
     pub fn compare_exchange(&self, current: N, new: N) -> Result<N, N> {
-        let word = &self.word.value;
+        let word = &self.value;
         let mut before = word.load(Ordering::SeqCst);
         loop {
             // The bits above those of a narrow integer may be of a sum that did not fit.
@@ -389,7 +385,7 @@ impl<N: Number> SharedNumber<N> {
     /// Adds, and gives the sum.
     #[inline]
     pub fn add(&self, value: N) -> N {
-        self.changed(value.add_to(&self.word.value))
+        self.changed(value.add_to(&self.value))
     }
 
     /// Subtracts, and gives the difference.
@@ -431,7 +427,7 @@ impl<N: Number> SharedNumber<N> {
     }
 
     fn checked(&self, how: impl Fn(N) -> Option<N>) -> Option<N> {
-        let word = &self.word.value;
+        let word = &self.value;
         let mut before = word.load(Ordering::SeqCst);
         loop {
             let after = how(N::from_bits(before))?;
@@ -584,7 +580,8 @@ impl<N> Clone for SharedNumber<N> {
     fn clone(&self) -> Self {
         SharedNumber {
             object: Arc::clone(&self.object),
-            word: Arc::clone(&self.word),
+            value: self.value.clone(),
+            waited: self.waited.clone(),
             of: PhantomData,
         }
     }

@@ -610,6 +610,7 @@ impl<G: Ground> Drop for Notice<'_, '_, G> {
     fn drop(&mut self) {
         // The word was there when the value was found, and memory never shrinks.
         if self.is_due
+            && !self.flip.ground.has_ended()
             && let Ok(changes) = self.flip.changes()
         {
             changes.notify_if_waited();

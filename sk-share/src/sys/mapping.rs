@@ -100,6 +100,12 @@ impl Held<AtomicU64> {
     }
 }
 
+impl<W> Clone for Held<W> {
+    fn clone(&self) -> Self {
+        Held { word: self.word, _memory: Arc::clone(&self._memory) }
+    }
+}
+
 impl<W> Deref for Held<W> {
     type Target = W;
 
