@@ -15,7 +15,8 @@
 //! | `IN_PROGRESS` | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
 //!
 //! `pending` is published by a commit of its bytes and then given back. Who dies in between leaves it, and the
-//! next commits the same bytes again: nobody writes before that.
+//! next commits the same bytes again: nobody writes before that. There is room for that commit before anything is
+//! written to `pending`, so that no start fails for want of it.
 
 use std::any::type_name;
 use std::fmt;
@@ -474,6 +475,8 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         let length = bytes.len() as u64;
         let version = self.writer.version().wrapping_add(1);
         let word = self.body + PENDING;
+        // Before anything waits: whoever starts the share must not need room.
+        self.writer.reserve(length)?;
         let reservation = self.arena.exchange(word, PENDING_HEADER + length, self.deadline)?;
         let block = reservation.block();
         commons.u64(block)?.store(length, Ordering::Relaxed);

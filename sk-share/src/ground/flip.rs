@@ -525,10 +525,55 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         if length <= IN_PLACE {
             return Ok(if block == 0 { Place::Slot } else { Place::SlotAlone(arena) });
         }
-        if block != 0 && arena.bytes_of(block)? == arena.bytes_for(length) {
+        let has = if block == 0 { 0 } else { arena.bytes_of(block)? };
+        if has == arena.bytes_for(length) {
             return Ok(Place::Again(block));
         }
-        Ok(Place::New(arena.exchange(slot.block_word(), length, self.deadline)?))
+        match arena.exchange(slot.block_word(), length, self.deadline) {
+            Ok(reservation) => Ok(Place::New(reservation)),
+            // One that is too large will do where there is no room for another.
+            Err(error) if error.is_limit() && has >= length => Ok(Place::Again(block)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The number of the next commit.
+    #[inline(always)]
+    fn next(&self) -> Result<u64, Error> {
+        let number = self.version();
+        let begun = self.flip.begun.load(Ordering::Relaxed);
+        if begun.wrapping_sub(number) > 1 {
+            return Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, begun));
+        }
+        Ok(number.wrapping_add(1))
+    }
+
+    /// Says that from here on the slot of the next commit is not read any more.
+    #[inline(always)]
+    fn begin(&self, next: u64) {
+        self.flip.begun.store(next, Ordering::Relaxed);
+        // Release: (A6).
+        fence(Ordering::Release);
+        self.flip.ground.point("flip.begun");
+    }
+
+    /// Has the next commit, if it is of at most so many bytes, need no room that is not there already.
+    ///
+    /// # Errors
+    ///
+    /// Full, if there is no room; damaged. Then the value is as it was.
+    pub fn reserve(&mut self, length: u64) -> Result<(), Error> {
+        let next = self.next()?;
+        let slot = self.flip.slot(next);
+        let Some(arena) = self.flip.arena.filter(|_| length > IN_PLACE) else { return Ok(()) };
+        let block = slot.block.load(Ordering::Relaxed);
+        if block != 0 && arena.bytes_of(block)? >= length {
+            return Ok(());
+        }
+        let reservation = arena.exchange(slot.block_word(), length, self.deadline)?;
+        // As in `stage`: whoever still reads there finds that it was overtaken, before the block is another's.
+        self.begin(next);
+        reservation.link()
     }
 
     /// Commits `bytes`, wakes all who watch, and gives the version.
@@ -552,13 +597,8 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     /// As for [`commit`](Writer::commit).
     #[inline(always)]
     pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let Flip { ground, begun, .. } = *self.flip;
-        let number = self.version();
-        if begun.load(Ordering::Relaxed).wrapping_sub(number) > 1 {
-            let found = begun.load(Ordering::Relaxed);
-            return Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, found));
-        }
-        let next = number.wrapping_add(1);
+        let ground = self.flip.ground;
+        let next = self.next()?;
         let slot = self.flip.slot(next);
         let length = bytes.len() as u64;
         // All that can fail for want of room comes before anything changes.
@@ -567,10 +607,7 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
         // Every state in which a writer can die is one from which the next commit starts. Not before: who only
         // took the lock has not looked for a transaction that the dead one was in.
         self.guard.repaired();
-        begun.store(next, Ordering::Relaxed);
-        // Release: (A6).
-        fence(Ordering::Release);
-        ground.point("flip.begun");
+        self.begin(next);
         match place {
             Place::Slot => copy_in(slot.bytes, bytes),
             Place::SlotAlone(arena) => {

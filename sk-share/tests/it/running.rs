@@ -68,6 +68,58 @@ fn what_is_written_while_stopped_comes_at_the_start() {
     add_up(&share);
 }
 
+/// What was taken to wait comes at the start, however little room is left.
+///
+/// Rows: SHA-18, SHA-23
+#[test]
+fn a_start_needs_no_room() {
+    let share = Share::builder().limit_bytes(2 << 20).create().unwrap();
+    let lengths = |turn: usize| 70 + turn * 977 % 20_000;
+    let values: Vec<Shared<Vec<u8>>> = (0..40)
+        .map(|number| share.value(&format!("value {number}"), vec![0; lengths(number)]).unwrap())
+        .collect();
+    for first in [1, 2, 3] {
+        assert!(share.stop(WATCHDOG).unwrap());
+        let mut expected: Vec<_> = values.iter().map(|value| value.get().unwrap()).collect();
+        let mut refused = 0;
+        for turn in 0..400_usize {
+            let number = turn * 7 % values.len();
+            // Longer and shorter ones, and more and more.
+            let bytes = vec![first; lengths(turn * 3) + turn * 100];
+            match values[number].set(&bytes) {
+                Ok(_) => expected[number] = bytes,
+                Err(error) => {
+                    assert!(error.is_limit(), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 20, "{refused}");
+        // Nothing at all is left, of no size.
+        let mut rest = Vec::new();
+        let lengths = std::iter::successors(Some(60_000), |length| Some(length * 7 / 8));
+        for length in lengths.take_while(|length| *length > 64) {
+            while let Ok(value) = share.value(&format!("rest {}", rest.len()), vec![9; length]) {
+                rest.push(value);
+            }
+        }
+        share.start().unwrap();
+        for (value, bytes) in values.iter().zip(&expected) {
+            assert_eq!(&value.get().unwrap(), bytes);
+        }
+        add_up(&share);
+        for number in 0..rest.len() {
+            share.remove(&format!("rest {number}")).unwrap();
+        }
+        drop(rest);
+        for value in &values {
+            value.set(&vec![first; 1]).unwrap();
+            value.set(&vec![first; 2]).unwrap();
+        }
+        add_up(&share);
+    }
+}
+
 /// Rows: SHA-18, SHA-52
 #[test]
 fn a_comparison_while_stopped_overwrites_nothing() {
