@@ -509,7 +509,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
 
     /// Commits what waits.
     #[cold]
-    pub(crate) fn publish_pending(&mut self) -> Result<(), Error> {
+    fn publish_pending(&mut self) -> Result<(), Error> {
         let block = self.pending()?;
         if block == 0 {
             return Ok(());

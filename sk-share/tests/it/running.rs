@@ -1,7 +1,7 @@
 //! Start and stop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 use sk_cereal::{Session, internal};
@@ -232,6 +232,104 @@ fn a_stop_keeps_nobody_from_ending_a_write() {
     assert_eq!(value.get().unwrap(), 2);
     share.start().unwrap();
     add_up(&share);
+}
+
+/// Runs `work` once `value` is within a change that goes on until it is told to end.
+fn within_a_change(value: &Shared<u32>, work: impl FnOnce(&Sender<()>)) {
+    std::thread::scope(|scope| {
+        let (begun, begins) = channel();
+        let (end, ends) = channel();
+        scope.spawn(move || {
+            let _ = value.update(|value| {
+                begun.send(()).unwrap();
+                ends.recv().unwrap();
+                *value += 1;
+            });
+        });
+        begins.recv().unwrap();
+        work(&end);
+    });
+}
+
+/// Rows: SHA-17
+#[test]
+fn a_start_keeps_nobody_from_ending_a_write() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    std::thread::scope(|scope| {
+        let (begun, begins) = channel();
+        let (share, value) = (&share, &value);
+        let writer = scope.spawn(move || {
+            value.update(|value| {
+                begun.send(()).unwrap();
+                // Until the start has begun.
+                while !share.is_running().unwrap() {
+                    std::thread::yield_now();
+                }
+                *value += share.value("new", 1_u32).unwrap().get().unwrap();
+            })
+        });
+        begins.recv().unwrap();
+        share.start().unwrap();
+        writer.join().unwrap().unwrap();
+    });
+    assert_eq!(value.get().unwrap(), 2);
+    assert_eq!(share.stats().unwrap().pending, 0);
+    add_up(&share);
+}
+
+/// Others have ended its start, stopped the share, and begun another start, when it comes to its end.
+///
+/// Rows: SHA-17, SHA-18
+#[test]
+fn a_start_that_comes_late_ends_no_other() {
+    for is_started in [false, true] {
+        let share = Share::new().unwrap();
+        let (slow, last) = (share.value("slow", 1).unwrap(), share.value("last", 1).unwrap());
+        let until_it_runs = || {
+            while !share.is_running().unwrap() {
+                std::thread::yield_now();
+            }
+        };
+        assert!(share.stop(WATCHDOG).unwrap());
+        std::thread::scope(|scope| {
+            within_a_change(&slow, |end| {
+                let late = scope.spawn(|| share.start());
+                until_it_runs();
+                // Nobody else waits for it, nor does the late one for what is new.
+                share.remove("slow").unwrap();
+                let other = share.value("other", 1).unwrap();
+                share.start().unwrap();
+                assert!(share.stop(WATCHDOG).unwrap());
+                last.set(&2).unwrap();
+                let end_late = || {
+                    end.send(()).unwrap();
+                    let _ = late.join().unwrap();
+                };
+                if is_started {
+                    within_a_change(&other, |end_other| {
+                        let start = scope.spawn(|| share.start());
+                        until_it_runs();
+                        end_late();
+                        assert_eq!(last.get().unwrap(), 2);
+                        end_other.send(()).unwrap();
+                        start.join().unwrap().unwrap();
+                    });
+                } else {
+                    end_late();
+                    assert!(!share.is_running().unwrap());
+                    assert_eq!(last.get().unwrap(), 1);
+                    share.start().unwrap();
+                }
+                assert_eq!(other.get().unwrap(), 1 + u32::from(is_started));
+            });
+        });
+        assert_eq!(last.get().unwrap(), 2);
+        assert_eq!(share.stats().unwrap().pending, 0);
+        drop(slow);
+        add_up(&share);
+    }
 }
 
 /// Rows: SHA-17, SHA-18
