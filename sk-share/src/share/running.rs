@@ -13,6 +13,9 @@
 //! **Set STARTING is the start**: from there on whoever comes to an object first publishes what waits there, and the
 //! starter comes to all. If it dies, whoever starts, stops or reads next ends its work.
 //!
+//! Who stops the share within a change of its own can never have come to all locks. It starts the share again: its
+//! own write saw the share running, and so leaves nothing that waits.
+//!
 //! Who waits for a writer has not the names, which that writer may want. So others may end a start meanwhile, stop the
 //! share and start it again: each start has a number, and who has come to all objects of one clears the flags of no
 //! other. What it publishes late, it finds empty, or stopped again, and leaves it.
@@ -32,6 +35,9 @@ use crate::sync::{Arc, Ordering};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 type Names<'a, 'g> = Open<'a, 'g, Commons, Space>;
+
+/// What has the changes that wait in an object take effect.
+type Publish = fn(&Space, &Found, Option<Instant>) -> Result<(), Error>;
 
 impl Share {
     /// Whether it runs: changes of values take effect at once.
@@ -70,7 +76,8 @@ impl Share {
     /// ```
     ///
     /// # Errors
-    /// The memory is damaged, or the handle a copy made by fork.
+    /// The memory is damaged, or the handle a copy made by fork; this is called from within a change of what is in the
+    /// share ([`Error::is_reentry`]): then it runs on, if it did.
     pub fn stop(&self, timeout: Duration) -> Result<bool, Error> {
         let deadline = Instant::now().checked_add(timeout);
         match self.stop_until(deadline) {
@@ -82,25 +89,30 @@ impl Share {
 
     fn stop_until(&self, deadline: Option<Instant>) -> Result<(), Error> {
         let space = &self.space;
-        let all = loop {
+        let (all, is_mine) = loop {
             let step = space.with_names(deadline, |names| {
                 if space.flags()? & STARTING != 0 {
                     return Ok(ControlFlow::Continue(Start::of(space, names)?));
                 }
                 // AcqRel: who sees it sees what was there before, and the locks below order the rest.
-                space.commons.u64(ATTENTION)?.fetch_or(STOPPED, Ordering::AcqRel);
+                let before = space.commons.u64(ATTENTION)?.fetch_or(STOPPED, Ordering::AcqRel);
                 space.commons.point("share.stopped");
-                Ok(ControlFlow::Break(all_that_waits(names)?))
+                Ok(ControlFlow::Break((all_that_waits(names)?, before & STOPPED == 0)))
             })?;
             match step {
-                ControlFlow::Break(all) => break all,
-                ControlFlow::Continue(start) => start.end(space, deadline)?,
+                ControlFlow::Break(stopped) => break stopped,
+                ControlFlow::Continue(start) => start.end(space, deadline, kind::publish)?,
             }
         };
         for found in all {
             // What was removed since then has no readers.
-            if let Some(object) = hold(space, &found, deadline)? {
-                kind::take_lock_once(space, &object.found, deadline)?;
+            let Some(object) = hold(space, &found, deadline)? else { continue };
+            if let Err(error) = kind::take_lock_once(space, &object.found, deadline) {
+                if is_mine && error.is_reentry() {
+                    // What it cannot undo others do, as for any start.
+                    let _ = self.start_with(publish_but_mine);
+                }
+                return Err(error);
             }
         }
         Ok(())
@@ -119,8 +131,13 @@ impl Share {
     ///
     /// # Errors
     /// A process that has stopped in the middle of a write keeps this from publishing something within
-    /// five seconds: then that is published by whoever comes to it first. Damaged memory.
+    /// five seconds, or this is called from within a change of what is in the share ([`Error::is_reentry`]): then it
+    /// is started, all else is published, and that is by whoever comes to it first. Damaged memory.
     pub fn start(&self) -> Result<(), Error> {
+        self.start_with(kind::publish)
+    }
+
+    fn start_with(&self, publish: Publish) -> Result<(), Error> {
         let deadline = Instant::now().checked_add(PATIENCE);
         let space = &self.space;
         let start =
@@ -129,7 +146,7 @@ impl Share {
                 STOPPED => Start::begin(space, names).map(Some),
                 _ => Start::of(space, names).map(Some),
             })?;
-        start.map_or(Ok(()), |start| start.end(space, deadline))
+        start.map_or(Ok(()), |start| start.end(space, deadline, publish))
     }
 
     /// Stops the share when what this returns is dropped, also by a panic; it waits up to 5 seconds for writers
@@ -207,11 +224,16 @@ impl Start {
     }
 
     /// Publishes all that waits, and lets the share run.
-    fn end(self, space: &Arc<Space>, deadline: Option<Instant>) -> Result<(), Error> {
+    fn end(
+        self,
+        space: &Arc<Space>,
+        deadline: Option<Instant>,
+        publish: Publish,
+    ) -> Result<(), Error> {
         let mut first = Ok(());
         for found in &self.all {
             let published = hold(space, found, deadline).and_then(|object| match object {
-                Some(object) => kind::publish(space, &object.found, deadline),
+                Some(object) => publish(space, &object.found, deadline),
                 None => Ok(()),
             });
             // What cannot be published keeps nothing else from it.
@@ -223,6 +245,15 @@ impl Start {
             let is_this = space.commons.u64(STARTS)?.load(Ordering::Relaxed) == self.number;
             if is_this && space.flags()? & STARTING != 0 { run(space) } else { Ok(()) }
         })
+    }
+}
+
+/// As [`kind::publish`], for one who has stopped what ran, within a change: its own write saw the share running, and
+/// nobody has written since.
+fn publish_but_mine(space: &Space, found: &Found, deadline: Option<Instant>) -> Result<(), Error> {
+    match kind::publish(space, found, deadline) {
+        Err(error) if error.is_reentry() && !kind::is_pending(space, found)? => Ok(()),
+        result => result,
     }
 }
 

@@ -332,6 +332,69 @@ fn a_start_that_comes_late_ends_no_other() {
     }
 }
 
+/// Rows: SHA-19
+#[test]
+fn a_stop_within_a_change_is_an_error_and_stops_nothing() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    let other = share.value("other", 1_u32).unwrap();
+    let list = share.list("list").unwrap();
+    let is_refused = |result: Result<bool, sk_share::Error>| {
+        let error = result.unwrap_err();
+        assert!(error.is_reentry(), "{error}");
+    };
+    let running = || {
+        is_refused(share.stop(WATCHDOG));
+        assert!(share.is_running().unwrap());
+        other.update(|other| *other += 1).unwrap();
+        other.get().unwrap()
+    };
+    let seen = value.update(|value| {
+        *value = 2;
+        running()
+    });
+    assert_eq!((seen.unwrap(), value.get().unwrap()), (2, 2));
+    list.push(&1_u32).unwrap();
+    let seen = list.update(0, |element| {
+        *element = 2;
+        running()
+    });
+    assert_eq!((seen.unwrap(), list.get(0).unwrap()), (Some(3), Some(2)));
+    assert!(share.is_running().unwrap());
+    // One that was stopped stays so.
+    assert!(share.stop(WATCHDOG).unwrap());
+    value.update(|_| is_refused(share.stop(WATCHDOG))).unwrap();
+    assert!(!share.is_running().unwrap());
+    share.start().unwrap();
+    add_up(&share);
+}
+
+/// Rows: SHA-17
+#[test]
+fn a_start_within_a_change_is_ended_by_others() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    let other = share.value("other", 1_u32).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    other.set(&2).unwrap();
+    value.set(&2).unwrap();
+    let update = value.update(|value| {
+        *value += 1;
+        let error = share.start().unwrap_err();
+        assert!(error.is_reentry(), "{error}");
+        assert!(share.is_running().unwrap());
+        assert_eq!(other.get().unwrap(), 2);
+    });
+    update.unwrap();
+    // What it wrote came after the start, and waits for nothing else.
+    assert_eq!(value.get().unwrap(), 3);
+    assert_eq!(share.stats().unwrap().pending, 0);
+    assert!(share.stop(WATCHDOG).unwrap());
+    assert_eq!(value.get().unwrap(), 3);
+    share.start().unwrap();
+    add_up(&share);
+}
+
 /// Rows: SHA-17, SHA-18
 #[test]
 fn stops_and_starts_among_writers_lose_nothing() {
