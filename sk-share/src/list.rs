@@ -11,6 +11,7 @@ use crate::codec::{Bytes, Codec, Encoded};
 use crate::error::Error;
 use crate::ground::{Attempt, Buffer, Found, Ground as _, List, Offset, Spec, Version};
 use crate::memory::Commons;
+use crate::share::help_start;
 use crate::share::kind;
 use crate::share::layout::{GATE, STARTING};
 use crate::share::space::{Object, Space};
@@ -208,6 +209,8 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
         let result = object.check().and_then(|()| {
             with(&object.space, object.found.body, |list| {
                 if object.space.flags()? & STARTING != 0 {
+                    // Whoever is to end the start may be dead.
+                    help_start(&object.space);
                     list.publish(self.deadline())?;
                 }
                 work(list)

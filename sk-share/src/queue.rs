@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::ground::{AgentRef, Attempt, Found, Ground as _, Offset, Queue, QueueWaiting, Spec};
 use crate::list::{decode, elements_of, inline_of, word_of};
 use crate::memory::Commons;
+use crate::share::help_start;
 use crate::share::kind;
 use crate::share::layout::{GATE, STARTING};
 use crate::share::space::{Object, Space};
@@ -168,6 +169,7 @@ impl Wait {
         self.me = Some(me);
         let attempt = with(space, object.found.body, |queue| {
             if space.flags()? & STARTING != 0 {
+                help_start(space);
                 queue.publish(None)?;
             }
             look(queue, &mut self.state)
@@ -227,6 +229,8 @@ impl<T: 'static, C: Codec<T>> SharedQueue<T, C> {
         let result = object.check().and_then(|()| {
             with(&object.space, object.found.body, |queue| {
                 if object.space.flags()? & STARTING != 0 {
+                    // Whoever is to end the start may be dead.
+                    help_start(&object.space);
                     queue.publish(self.deadline())?;
                 }
                 work(queue)

@@ -32,9 +32,9 @@ use crate::ground::{
     into,
 };
 use crate::memory::Commons;
-use crate::share::kind;
 use crate::share::layout::{STARTING, STOPPED};
 use crate::share::space::{Object, Space};
+use crate::share::{help_start, kind};
 use crate::sync::{Arc, Ordering};
 use crate::waiting::waiting;
 use crate::watch::Watch;
@@ -611,7 +611,7 @@ impl Reading<'_> {
             return Writing::begin(space, body, arena, flip, deadline)?.writer.read(buffer);
         }
         // Whoever is to end the start may have been kept from it, or be dead.
-        crate::share::help_start(space);
+        help_start(space);
         // If what waits cannot be published now, what was there before is what there is.
         let now = Some(Instant::now());
         match Writing::begin(space, self.object.found.body, arena, flip, now) {

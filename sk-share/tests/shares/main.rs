@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
-use sk_share::{ChangeKind, Share, Shared};
+use sk_share::{ChangeKind, Share, Shared, SharedList, SharedQueue};
 
 use program::{Kid, ROLE, Tried, WATCHDOG, spawn, start};
 
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
             "who_watches_names_hears_of_a_step_of_the_dead",
             who_watches_names_hears_of_a_step_of_the_dead,
         );
+        add("a_start_of_the_dead_is_ended_by_who_reads", a_start_of_the_dead_is_ended_by_who_reads);
     }
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
     add(
@@ -216,6 +217,46 @@ fn what_is_written_while_stopped_outlives_its_writer() -> Tried<()> {
     share.start()?;
     assert_eq!((value.get()?, number.get()), (11, 2));
     assert_eq!(share.check(None)?, [""; 0]);
+    Ok(())
+}
+
+/// Rows: SHA-17, SHA-18
+fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
+    type Read = fn(&(Shared<u32>, SharedList<u32>, SharedQueue<u32>)) -> Tried<u64>;
+    let reads: [(&str, Read); 5] = [
+        ("get", |(value, _, _)| Ok(value.get()?.into())),
+        ("len of a list", |(_, list, _)| Ok(list.len()?)),
+        ("len of a queue", |(_, _, queue)| Ok(queue.len()?)),
+        ("peek", |(_, _, queue)| Ok(queue.peek()?.unwrap_or(0).into())),
+        ("pop", |(_, _, queue)| Ok(queue.pop().timeout(WATCHDOG).wait()?.into())),
+    ];
+    // With all that waits, with some of it, and with nothing left to be published.
+    for point in ["share.starting", "share.published", "share.published:3", "share.started"] {
+        for (what, read) in reads {
+            let share = Share::new()?;
+            let objects = (share.value("value", 1)?, share.list("list")?, share.queue("queue", 4)?);
+            let other = share.value("other", 1_u32)?;
+            let stopped = share.number("stopped", 0_u32)?;
+            // Before the stop: a share that is stopped would travel as a copy.
+            let mut command = Command::new("/proc/self/exe");
+            command.env("SK_FAULT", point);
+            let kid = start("starts", &(share.clone(), stopped.clone()), &mut command)?;
+            assert!(share.stop(WATCHDOG)?);
+            objects.0.set(&2)?;
+            objects.1.extend(&[1, 2])?;
+            objects.2.push(&2).wait()?;
+            objects.2.push(&2).wait()?;
+            other.set(&2)?;
+            stopped.set(1);
+            kid.was_killed()?;
+            assert!(share.is_running()?);
+            assert_eq!(read(&objects)?, 2, "{what} after {point}");
+            // One reader, and all is as after any start.
+            assert_eq!(share.stats()?.pending, 0, "{what} after {point}");
+            assert_eq!(other.version()?, 2, "{what} after {point}");
+            assert_eq!(share.check(None)?, [""; 0]);
+        }
+    }
     Ok(())
 }
 
