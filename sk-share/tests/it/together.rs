@@ -167,7 +167,7 @@ fn the_sum_of_all_accounts_is_always_the_same() {
             let (_, version) = accounts[0].get_versioned().unwrap();
             assert!(version >= read, "{version} was read after {read}");
             read = version;
-            match changes.next().timeout(SHORT).wait() {
+            match changes.changed().timeout(SHORT).wait() {
                 Ok((_, version)) => {
                     assert!(version > last, "{version} was told after {last}");
                     last = version;

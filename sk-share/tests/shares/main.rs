@@ -287,7 +287,7 @@ fn a_waiter_hears_of_a_change_in_another_process() -> Tried<()> {
     let mut changes = value.watch_from(0);
     let mut last = (None, 0);
     while last.0 != Some(100) {
-        let (seen, version) = changes.next().timeout(WATCHDOG).wait()?;
+        let (seen, version) = changes.changed().timeout(WATCHDOG).wait()?;
         assert!(Some(seen) > last.0 && version > last.1, "{seen} at {version} after {last:?}");
         last = (Some(seen), version);
     }
@@ -308,7 +308,7 @@ fn who_watches_names_hears_of_a_step_of_the_dead() -> Tried<()> {
     let mut command = Command::new("/proc/self/exe");
     command.env("SK_FAULT", "transaction.committed");
     start("steps", &(one.clone(), two.clone()), &mut command)?.was_killed()?;
-    let change = changes.next().timeout(WATCHDOG).wait()?;
+    let change = changes.changed().timeout(WATCHDOG).wait()?;
     assert_eq!((change.name.as_str(), change.what), ("one", ChangeKind::Changed));
     assert_eq!((one.get()?, two.get()?), (2, 2));
     Ok(())
