@@ -15,7 +15,7 @@ enum Order {
 
 /// What is written and never read.
 #[derive(Debug, Serialize)]
-struct Sour(u32);
+pub(crate) struct Sour(pub(crate) u32);
 
 impl<'de> Deserialize<'de> for Sour {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Sour, D::Error> {
