@@ -228,6 +228,11 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
         result
     }
 
+    /// As [`change`](Self::change), of what may need room.
+    fn grow<R>(&self, work: impl Fn(&List<'_, Commons>) -> Result<R, Error>) -> Result<R, Error> {
+        self.change(|list| self.object.space.with_room(|| work(list)))
+    }
+
     /// How many elements there are.
     ///
     /// # Errors
@@ -249,7 +254,7 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
     /// # Errors
     /// It cannot be encoded, the list was removed, or there is no room: then the list is as it was.
     pub fn push(&self, element: &T) -> Result<u64, Error> {
-        C::with_bytes(element, |bytes| self.change(|list| list.push(bytes, self.deadline())))
+        C::with_bytes(element, |bytes| self.grow(|list| list.push(bytes, self.deadline())))
     }
 
     /// Appends several elements in one step, and gives the index of the first.
@@ -259,7 +264,7 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
     pub fn extend<'e>(&self, elements: impl IntoIterator<Item = &'e T>) -> Result<u64, Error> {
         let bytes = |element| C::with_bytes(element, |bytes| Ok(bytes.to_vec()));
         let elements = elements.into_iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
-        self.change(|list| list.extend(&elements, self.deadline()))
+        self.grow(|list| list.extend(&elements, self.deadline()))
     }
 
     /// The element at this index.
@@ -305,7 +310,7 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
     /// # Errors
     /// As for [`push`](Self::push); the share is stopped ([`Error::is_stopped`]).
     pub fn set(&self, index: u64, element: &T) -> Result<bool, Error> {
-        C::with_bytes(element, |bytes| self.change(|list| list.set(index, bytes, self.deadline())))
+        C::with_bytes(element, |bytes| self.grow(|list| list.set(index, bytes, self.deadline())))
     }
 
     /// Changes the element at this index, and gives what the closure gives; `None` if there is none. Others wait until it

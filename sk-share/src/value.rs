@@ -436,6 +436,17 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         // Whoever was to change it may have made a copy of this process, which has no lock.
         self.space.commons.region().check_incarnation()?;
+        let written =
+            if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) };
+        written.or_else(|error| self.write_again(bytes, error))
+    }
+
+    /// After an error, if that was for want of room and there is more now.
+    #[cold]
+    fn write_again(&mut self, bytes: &[u8], error: Error) -> Result<u64, Error> {
+        if !error.is_limit() || !self.space.is_room_made() {
+            return Err(error);
+        }
         if self.is_stopped() { self.write_pending(bytes) } else { self.writer.commit(bytes) }
     }
 
@@ -445,7 +456,7 @@ impl<'f, 'g, 's> Writing<'f, 'g, 's> {
         if self.is_stopped() {
             return Err(Error::stopped("a change of several values in one step"));
         }
-        self.writer.stage(bytes)
+        self.space.with_room(|| self.writer.stage(bytes))
     }
 
     /// From here on it reads what those read who have no lock.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
-use sk_share::{ChangeKind, Share, Shared, SharedList, SharedQueue};
+use sk_share::{ChangeKind, Share, Shared, SharedList, SharedQueue, update_together};
 
 use program::{Kid, ROLE, Tried, WATCHDOG, spawn, start};
 
@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         add("a_start_of_the_dead_is_ended_by_who_reads", a_start_of_the_dead_is_ended_by_who_reads);
     }
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
+    add("what_a_dead_process_held_is_room_for_others", what_a_dead_process_held_is_room_for_others);
     add(
         "a_limit_of_files_is_an_error_and_loses_nothing",
         limits::a_limit_of_files_is_an_error_and_loses_nothing,
@@ -333,6 +334,56 @@ fn what_a_dead_process_held_is_given_back() -> Tried<()> {
     assert_eq!(after.detached, 0);
     assert!(after.used_bytes + 10_000 <= before.used_bytes, "{after:?} after {before:?}");
     assert_eq!(share.check(None)?, [""; 0]);
+    Ok(())
+}
+
+/// Also without a call for that, where there is no other room.
+///
+/// Rows: SHA-23, SHA-49
+fn what_a_dead_process_held_is_room_for_others() -> Tried<()> {
+    type Write = fn(&Share, Vec<u8>) -> Tried<()>;
+    let writes: [(&str, Write); 8] = [
+        ("set", |share, bytes| Ok(share.get("value")?.set(&bytes).map(|_| ())?)),
+        ("update", |share, bytes| Ok(share.get("value")?.update(|value| *value = bytes)?)),
+        ("set while stopped", |share, bytes| {
+            let value: Shared<Vec<u8>> = share.get("value")?;
+            assert!(share.stop(WATCHDOG)?);
+            value.set(&bytes[bytes.len() / 2..].to_vec())?;
+            Ok(share.start()?)
+        }),
+        ("update together", |share, bytes| {
+            let value: Shared<Vec<u8>> = share.get("value")?;
+            Ok(update_together((&value,), |(value,)| *value = bytes)?)
+        }),
+        ("push to a list", |share, bytes| Ok(share.list("list")?.push(&bytes).map(|_| ())?)),
+        ("set in a list", |share, bytes| Ok(share.list("list")?.set(0, &bytes).map(|_| ())?)),
+        ("push to a queue", |share, bytes| Ok(share.queue("queue", 4)?.push(&bytes).wait()?)),
+        ("try to push", |share, bytes| {
+            Ok(share.queue("queue", 4)?.try_push(&bytes).map(|_| ())?)
+        }),
+    ];
+    for (what, write) in writes {
+        let share = Share::builder().limit_bytes(4 << 20).create()?;
+        share.value("value", vec![1_u8])?;
+        share.list("list")?.push(&vec![1_u8])?;
+        share.queue::<Vec<u8>>("queue", 4)?;
+        let held = share.value("held", vec![1_u8; 2 << 20])?;
+        let step = share.number("step", 0_u32)?;
+        let kid = spawn("keeps", &(held.clone(), step.clone()))?;
+        step.wait_until(|step| step == 1).timeout(WATCHDOG).wait()?;
+        drop(held);
+        assert!(share.remove("held")?);
+        let bytes = vec![2_u8; 2 << 20];
+        let error = write(&share, bytes.clone()).unwrap_err();
+        assert!(error.downcast_ref().is_some_and(sk_share::Error::is_limit), "{what}: {error}");
+        if !share.is_running()? {
+            share.start()?;
+        }
+        kid.signal(Signal::KILL);
+        kid.was_killed()?;
+        write(&share, bytes).map_err(|error| format!("{what}: {error}"))?;
+        assert_eq!(share.check(None)?, [""; 0], "{what}");
+    }
     Ok(())
 }
 
