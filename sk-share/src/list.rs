@@ -11,6 +11,7 @@ use crate::codec::{Bytes, Codec, Encoded};
 use crate::error::Error;
 use crate::ground::{Attempt, Buffer, Found, Ground as _, List, Offset, Spec, Version};
 use crate::memory::Commons;
+use crate::share::help_start;
 use crate::share::kind;
 use crate::share::layout::{GATE, STARTING};
 use crate::share::space::{Object, Space};
@@ -208,6 +209,8 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
         let result = object.check().and_then(|()| {
             with(&object.space, object.found.body, |list| {
                 if object.space.flags()? & STARTING != 0 {
+                    // Whoever is to end the start may be dead.
+                    help_start(&object.space);
                     list.publish(self.deadline())?;
                 }
                 work(list)
@@ -223,6 +226,11 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
         let result = self.with(work);
         self.object.space.notify_activity();
         result
+    }
+
+    /// As [`change`](Self::change), of what may need room.
+    fn grow<R>(&self, work: impl Fn(&List<'_, Commons>) -> Result<R, Error>) -> Result<R, Error> {
+        self.change(|list| self.object.space.with_room(|| work(list)))
     }
 
     /// How many elements there are.
@@ -246,7 +254,7 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
     /// # Errors
     /// It cannot be encoded, the list was removed, or there is no room: then the list is as it was.
     pub fn push(&self, element: &T) -> Result<u64, Error> {
-        C::with_bytes(element, |bytes| self.change(|list| list.push(bytes, self.deadline())))
+        C::with_bytes(element, |bytes| self.grow(|list| list.push(bytes, self.deadline())))
     }
 
     /// Appends several elements in one step, and gives the index of the first.
@@ -256,7 +264,7 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
     pub fn extend<'e>(&self, elements: impl IntoIterator<Item = &'e T>) -> Result<u64, Error> {
         let bytes = |element| C::with_bytes(element, |bytes| Ok(bytes.to_vec()));
         let elements = elements.into_iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
-        self.change(|list| list.extend(&elements, self.deadline()))
+        self.grow(|list| list.extend(&elements, self.deadline()))
     }
 
     /// The element at this index.
@@ -302,7 +310,7 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
     /// # Errors
     /// As for [`push`](Self::push); the share is stopped ([`Error::is_stopped`]).
     pub fn set(&self, index: u64, element: &T) -> Result<bool, Error> {
-        C::with_bytes(element, |bytes| self.change(|list| list.set(index, bytes, self.deadline())))
+        C::with_bytes(element, |bytes| self.grow(|list| list.set(index, bytes, self.deadline())))
     }
 
     /// Changes the element at this index, and gives what the closure gives; `None` if there is none. Others wait until it

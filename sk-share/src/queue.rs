@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::ground::{AgentRef, Attempt, Found, Ground as _, Offset, Queue, QueueWaiting, Spec};
 use crate::list::{decode, elements_of, inline_of, word_of};
 use crate::memory::Commons;
+use crate::share::help_start;
 use crate::share::kind;
 use crate::share::layout::{GATE, STARTING};
 use crate::share::space::{Object, Space};
@@ -168,6 +169,7 @@ impl Wait {
         self.me = Some(me);
         let attempt = with(space, object.found.body, |queue| {
             if space.flags()? & STARTING != 0 {
+                help_start(space);
                 queue.publish(None)?;
             }
             look(queue, &mut self.state)
@@ -227,6 +229,8 @@ impl<T: 'static, C: Codec<T>> SharedQueue<T, C> {
         let result = object.check().and_then(|()| {
             with(&object.space, object.found.body, |queue| {
                 if object.space.flags()? & STARTING != 0 {
+                    // Whoever is to end the start may be dead.
+                    help_start(&object.space);
                     queue.publish(self.deadline())?;
                 }
                 work(queue)
@@ -252,8 +256,11 @@ impl<T: 'static, C: Codec<T>> SharedQueue<T, C> {
     ) -> Operation<impl Source<Output = (), Error = Error> + use<T, C>> {
         let mut bytes = C::with_bytes(element, |bytes| Ok(bytes.to_vec()));
         let mut wait = self.wait();
+        let space = Arc::clone(&self.object.space);
         waiting(&self.object.space.commons, "the queue had room", move || match &bytes {
-            Ok(bytes) => wait.look(|queue, state| queue.look_to_push(bytes, state, None)),
+            Ok(bytes) => {
+                wait.look(|queue, state| space.with_room(|| queue.look_to_push(bytes, state, None)))
+            }
             Err(_) => {
                 let error = std::mem::replace(&mut bytes, Ok(Vec::new()));
                 Err(error.err().unwrap_or_else(|| Error::timed_out("the queue had room")))
@@ -267,8 +274,10 @@ impl<T: 'static, C: Codec<T>> SharedQueue<T, C> {
     /// As for [`push`](Self::push).
     pub fn try_push(&self, element: &T) -> Result<bool, Error> {
         C::with_bytes(element, |bytes| {
-            let is_pushed = self.with(|queue| queue.try_push(bytes, self.deadline()))?;
-            self.object.space.notify_activity();
+            let space = &self.object.space;
+            let is_pushed =
+                self.with(|queue| space.with_room(|| queue.try_push(bytes, self.deadline())))?;
+            space.notify_activity();
             Ok(is_pushed)
         })
     }

@@ -75,8 +75,8 @@ pub fn try_update_together<V: Together, R, E: From<Error>>(
             Ok(changed) => {
                 let bytes = values.encode(&all)?;
                 let mut staged = Vec::with_capacity(writings.len());
-                for (writing, bytes) in writings.iter_mut().zip(&bytes) {
-                    staged.push(writing.stage(bytes)?);
+                for ((writing, bytes), object) in writings.iter_mut().zip(&bytes).zip(&objects) {
+                    staged.push(writing.stage(bytes).map_err(|error| object.report(error))?);
                 }
                 result = Some(Ok(changed));
                 return Ok(Some(staged));
@@ -112,51 +112,35 @@ pub fn get_together<V: Together>(values: V) -> Result<V::Values, Error> {
 }
 
 /// Works on values with all their locks, taken by their place, and commits what the work has staged: the versions
-/// that they will be, in the order in which they were given.
+/// that they will be, in the order in which they were given. The work reports what goes wrong in it.
 fn with_all(
     objects: &[&Object],
     deadline: Option<Instant>,
     work: impl FnOnce(&mut [Writing<'_, '_, '_>]) -> Result<Option<Vec<u64>>, Error>,
 ) -> Result<(), Error> {
     let Some(first) = objects.first() else { return work(&mut []).map(|_| ()) };
-    let count = objects.len() as u64;
-    if count > MOST_VALUES {
-        return Err(Error::too_long("the most values of one step", count, MOST_VALUES));
-    }
     let space = &*first.space;
-    for object in objects {
-        object.check()?;
-        if object.space.id() != space.id() {
-            let (found, expected) = (object.space.id(), space.id());
-            return Err(Error::new(Reason::OtherRegion { found, expected }));
-        }
-    }
-    let mut order: Vec<usize> = (0..objects.len()).collect();
-    let body = |place: &usize| objects.get(*place).map_or(0, |object| object.found.body);
-    order.sort_by_key(body);
-    if let Some(twice) = order.windows(2).find_map(|pair| match pair {
-        [one, two] if body(one) == body(two) => Some(body(one)),
-        _ => None,
-    }) {
-        return Err(Error::reentry(twice));
-    }
+    let order = order_of(first, objects).map_err(|error| first.report(error))?;
     let arena = space.arena();
     let flips = objects
         .iter()
-        .map(|object| Ok(Flip::at(&space.commons, object.found.body)?.in_arena(&arena)))
+        .map(|object| {
+            let flip = Flip::at(&space.commons, object.found.body);
+            Ok(flip.map_err(|error| object.report(error))?.in_arena(&arena))
+        })
         .collect::<Result<Vec<_>, Error>>()?;
     let mut locked = Vec::with_capacity(objects.len());
     for place in order {
-        if let Some(flip) = flips.get(place) {
-            locked.push((place, flip.lock(deadline)?));
-        }
+        let Some((object, flip)) = objects.get(place).zip(flips.get(place)) else { continue };
+        locked.push((place, flip.lock(deadline).map_err(|error| object.report(error))?));
     }
     locked.sort_by_key(|(place, _)| *place);
     let mut writings = Vec::with_capacity(objects.len());
     for (object, (_, writer)) in objects.iter().zip(&mut locked) {
-        writings.push(Writing::begin(space, object.found.body, &arena, writer)?);
-        // Again, now that nobody writes: what is removed does not come back.
-        object.check()?;
+        // Looked for again, now that nobody writes: what is removed does not come back.
+        let writing = Writing::begin(space, object.found.body, &arena, writer)
+            .and_then(|writing| object.check().map(|()| writing));
+        writings.push(writing.map_err(|error| object.report(error))?);
     }
     if let Some(versions) = work(&mut writings)? {
         let mut staged: Vec<_> = objects
@@ -166,12 +150,36 @@ fn with_all(
             .map(|((object, (_, writer)), version)| (object.found.body, version, writer))
             .collect();
         // After the values, in this order always, so that steps over other values meet here only.
-        let transactions = space.transactions()?;
-        let guard = transactions.begin(deadline)?;
-        transactions.commit(&guard, &mut staged)?;
+        let committed = space.transactions().and_then(|transactions| {
+            let guard = transactions.begin(deadline)?;
+            transactions.commit(&guard, &mut staged)
+        });
+        committed.map_err(|error| first.report(error))?;
     }
     space.notify_activity();
     Ok(())
+}
+
+/// In which order the values are locked, if they go together.
+fn order_of(first: &Object, objects: &[&Object]) -> Result<Vec<usize>, Error> {
+    let count = objects.len() as u64;
+    if count > MOST_VALUES {
+        return Err(Error::too_long("the most values of one step", count, MOST_VALUES));
+    }
+    for object in objects {
+        object.check()?;
+        if object.space.id() != first.space.id() {
+            let (found, expected) = (object.space.id(), first.space.id());
+            return Err(Error::new(Reason::OtherRegion { found, expected }));
+        }
+    }
+    let mut order: Vec<usize> = (0..objects.len()).collect();
+    let body = |place: &usize| objects.get(*place).map_or(0, |object| object.found.body);
+    order.sort_by_key(body);
+    match order.windows(2).find(|pair| matches!(pair, [one, two] if body(one) == body(two))) {
+        Some(twice) => Err(Error::reentry(twice.first().map_or(0, body))),
+        None => Ok(order),
+    }
 }
 
 /// The first of these instants.
@@ -195,16 +203,15 @@ impl<T: 'static, C: Codec<T>> parts::Parts for &[Shared<T, C>] {
     }
 
     fn read(&self, from: &[Writing<'_, '_, '_>]) -> Result<Vec<T>, Error> {
-        from.iter().map(|writing| C::read(writing).map(|(value, _)| value)).collect()
+        self.iter().zip(from).map(|(shared, writing)| value_of(shared, Some(writing))).collect()
     }
 
     fn encode(&self, values: &Vec<T>) -> Result<Vec<Vec<u8>>, Error> {
-        let one = |value| C::with_bytes(value, |bytes| Ok(bytes.to_vec()));
         if values.len() != self.len() {
             let (asked, limit) = (values.len() as u64, self.len() as u64);
             return Err(Error::too_long("as many values as there were", asked, limit));
         }
-        values.iter().map(one).collect()
+        self.iter().zip(values).map(|(shared, value)| bytes_of(shared, value)).collect()
     }
 }
 
@@ -230,20 +237,29 @@ macro_rules! tuples {
             }
 
             fn read(&self, from: &[Writing<'_, '_, '_>]) -> Result<Self::Of, Error> {
-                Ok(($(value_of::<$value, $codec>(from, $place)?,)+))
+                Ok(($(value_of(self.$place, from.get($place))?,)+))
             }
 
             fn encode(&self, values: &Self::Of) -> Result<Vec<Vec<u8>>, Error> {
-                Ok(vec![$($codec::with_bytes(&values.$place, |bytes| Ok(bytes.to_vec()))?),+])
+                Ok(vec![$(bytes_of(self.$place, &values.$place)?),+])
             }
         }
     };
 }
 
-fn value_of<T, C: Codec<T>>(from: &[Writing<'_, '_, '_>], place: usize) -> Result<T, Error> {
+fn value_of<T: 'static, C: Codec<T>>(
+    shared: &Shared<T, C>,
+    from: Option<&Writing<'_, '_, '_>>,
+) -> Result<T, Error> {
     // There is one for each value.
-    let writing = from.get(place).ok_or_else(|| Error::timed_out("the value was free"))?;
-    C::read(writing).map(|(value, _)| value)
+    let from = from.ok_or_else(|| Error::timed_out("the value was free"));
+    let read = from.and_then(|writing| C::read(writing));
+    read.map(|(value, _)| value).map_err(|error| shared.object().report(error))
+}
+
+fn bytes_of<T: 'static, C: Codec<T>>(shared: &Shared<T, C>, value: &T) -> Result<Vec<u8>, Error> {
+    let bytes = C::with_bytes(value, |bytes| Ok(bytes.to_vec()));
+    bytes.map_err(|error| shared.object().report(error))
 }
 
 tuples!(A CA 0);

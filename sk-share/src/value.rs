@@ -15,7 +15,8 @@
 //! | `IN_PROGRESS` | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
 //!
 //! `pending` is published by a commit of its bytes and then given back. Who dies in between leaves it, and the
-//! next commits the same bytes again: nobody writes before that.
+//! next commits the same bytes again: nobody writes before that. There is room for that commit before anything is
+//! written to `pending`, so that no start fails for want of it.
 
 use std::any::type_name;
 use std::fmt;
@@ -31,9 +32,9 @@ use crate::ground::{
     into,
 };
 use crate::memory::Commons;
-use crate::share::kind;
 use crate::share::layout::{STARTING, STOPPED};
 use crate::share::space::{Object, Space};
+use crate::share::{help_start, kind};
 use crate::sync::{Arc, Ordering};
 use crate::waiting::waiting;
 use crate::watch::Watch;
@@ -426,7 +427,19 @@ impl<'w, 'f, 'g> Writing<'w, 'f, 'g> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<u64, Error> {
         // Whoever was to change it may have made a copy of this process, which has no lock.
         self.space.commons.region().check_incarnation()?;
-        if self.is_stopped() { self.waiting().write(bytes) } else { self.writer.commit(bytes) }
+        let is_stopped = self.is_stopped();
+        let written =
+            if is_stopped { self.waiting().write(bytes) } else { self.writer.commit(bytes) };
+        match written {
+            Err(error) if error.is_limit() => {
+                let version = self.waiting().write_again(bytes, error, is_stopped)?;
+                if !is_stopped {
+                    self.writer.repaired();
+                }
+                Ok(version)
+            }
+            written => written,
+        }
     }
 
     /// For a transaction: writes the bytes beside the value, which then commits as this version.
@@ -435,7 +448,7 @@ impl<'w, 'f, 'g> Writing<'w, 'f, 'g> {
         if self.is_stopped() {
             return Err(Error::stopped("a change of several values in one step"));
         }
-        self.writer.stage(bytes)
+        self.space.with_room(|| self.writer.stage(bytes))
     }
 
     /// From here on it reads what those read who have no lock.
@@ -498,12 +511,23 @@ struct Waiting<'w, 'f, 'g> {
 }
 
 impl Waiting<'_, '_, '_> {
+    /// After an error for want of room: there may be more now.
+    #[cold]
+    fn write_again(&self, bytes: &[u8], error: Error, is_stopped: bool) -> Result<u64, Error> {
+        if !self.space.is_room_made() {
+            return Err(error);
+        }
+        if is_stopped { self.write(bytes) } else { self.flip.commit_held(bytes, self.deadline) }
+    }
+
     #[cold]
     fn write(&self, bytes: &[u8]) -> Result<u64, Error> {
         let commons = &self.space.commons;
         let length = bytes.len() as u64;
         let version = self.flip.version().wrapping_add(1);
         let word = self.body + PENDING;
+        // Before anything waits: whoever starts the share must not need room.
+        self.flip.reserve_held(length, self.deadline)?;
         let reservation = self.arena.exchange(word, PENDING_HEADER + length, self.deadline)?;
         let block = reservation.block();
         commons.u64(block)?.store(length, Ordering::Relaxed);
@@ -628,7 +652,7 @@ impl Reading<'_> {
             return Writing::begin(space, body, arena, &mut writer)?.writer.read(buffer);
         }
         // Whoever is to end the start may have been kept from it, or be dead.
-        crate::share::help_start(space);
+        help_start(space);
         // If what waits cannot be published now, what was there before is what there is.
         let now = Some(Instant::now());
         if let Ok(mut writer) = flip.lock(now)

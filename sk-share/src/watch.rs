@@ -24,7 +24,7 @@ type Polled<T> = Operation<Waiting<Look<(T, u64)>>>;
 /// The changes of a [`Shared`] value, each with its version.
 ///
 /// Changes that follow closely are seen as one: what comes is always the last value, none is missed for
-/// good, and versions only grow. It waits as an operation ([`next`](Watch::next)) and is a
+/// good, and versions only grow. It waits as an operation ([`changed`](Watch::changed)) and is a
 /// [`Stream`], which ends after the error that ends it.
 ///
 /// ```
@@ -35,7 +35,7 @@ type Polled<T> = Operation<Waiting<Look<(T, u64)>>>;
 /// let mut changes = level.watch()?;
 /// level.set(&2)?;
 /// level.set(&3)?;
-/// assert_eq!(changes.next().wait()?.0, 3);
+/// assert_eq!(changes.changed().wait()?.0, 3);
 /// # Ok::<(), sk_share::Error>(())
 /// ```
 pub struct Watch<T, C> {
@@ -54,11 +54,9 @@ impl<T: 'static, C: Codec<T>> Watch<T, C> {
     ///
     /// # Errors
     /// As for [`Shared::get`], also when the value is removed while this waits; the limit of the operation.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it waits, as an iterator would without saying so"
-    )]
-    pub fn next(&mut self) -> Operation<impl Source<Output = (T, u64), Error = Error> + use<T, C>> {
+    pub fn changed(
+        &mut self,
+    ) -> Operation<impl Source<Output = (T, u64), Error = Error> + use<T, C>> {
         waiting(&self.shared.object().space.commons, "the value changed", self.look())
     }
 
@@ -92,17 +90,17 @@ impl<T: 'static, C: Codec<T>> Watch<T, C> {
             .name("sk-watch".to_owned())
             .spawn(move || {
                 let waker = unpark_this_thread();
-                let mut next = self.next();
+                let mut change = self.changed();
                 while !over.load(Ordering::Acquire) {
-                    match Pin::new(&mut next).poll(&mut Context::from_waker(&waker)) {
+                    match Pin::new(&mut change).poll(&mut Context::from_waker(&waker)) {
                         Poll::Pending => std::thread::park(),
-                        Poll::Ready(change) => {
-                            let is_last = change.is_err();
-                            react(change);
+                        Poll::Ready(changed) => {
+                            let is_last = changed.is_err();
+                            react(changed);
                             if is_last {
                                 return;
                             }
-                            next = self.next();
+                            change = self.changed();
                         }
                     }
                 }

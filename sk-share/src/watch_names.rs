@@ -41,7 +41,7 @@ pub enum ChangeKind {
 /// The changes of what is in a share, under names that begin alike; see [`Share::watch`].
 ///
 /// Changes that follow closely are told as one; none is missed for good. What came and went in between
-/// may not be told. It waits as an operation ([`next`](WatchNames::next)) and is a [`Stream`], which ends after the
+/// may not be told. It waits as an operation ([`changed`](WatchNames::changed)) and is a [`Stream`], which ends after the
 /// error that ends it. Whoever wants each change of one value takes [`Shared::watch`](crate::Shared::watch).
 pub struct WatchNames {
     space: Arc<Space>,
@@ -69,10 +69,10 @@ impl Share {
     /// let mut changes = share.watch("job.")?;
     /// share.value("other", 0)?;
     /// let first = share.value("job.first", 0)?;
-    /// let change = changes.next().wait()?;
+    /// let change = changes.changed().wait()?;
     /// assert_eq!((change.name.as_str(), change.what), ("job.first", ChangeKind::Created));
     /// first.set(&1)?;
-    /// assert_eq!(changes.next().wait()?.what, ChangeKind::Changed);
+    /// assert_eq!(changes.changed().wait()?.what, ChangeKind::Changed);
     /// # Ok::<(), sk_share::Error>(())
     /// ```
     ///
@@ -144,11 +144,7 @@ impl WatchNames {
     ///
     /// # Errors
     /// Damaged memory; the limit of the operation.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it waits, as an iterator would without saying so"
-    )]
-    pub fn next(&mut self) -> Operation<impl Source<Output = Change, Error = Error> + use<>> {
+    pub fn changed(&mut self) -> Operation<impl Source<Output = Change, Error = Error> + use<>> {
         waiting(&self.space.commons, "something changed", self.look())
     }
 

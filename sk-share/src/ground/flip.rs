@@ -36,13 +36,20 @@
 //! commit, acquire in `read`. (A6) who copied a byte of a commit sees that it was begun: a release
 //! fence after the store of `begun`, an acquire fence before it is looked at. (A7) of the event count.
 
+mod buffer;
+mod writer;
+
 use std::fmt;
 use std::time::Instant;
 
-use super::arena::{Arena, Reservation};
+pub use buffer::Buffer;
+use buffer::copy_out;
+pub(crate) use buffer::into;
+pub use writer::Writer;
+
+use super::arena::Arena;
 use super::checksum::checksum;
 use super::event_count::EventCount;
-use super::lock::{Guard, Lock};
 use super::words::{Attempt, Ground, Offset, wait_for};
 use crate::error::Error;
 use crate::sync::modelled::{AtomicU64, Ordering, fence};
@@ -208,8 +215,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// Timeout, re-entry, damaged.
     #[inline(always)]
     pub fn lock(&self, deadline: Option<Instant>) -> Result<Writer<'_, 'g, G>, Error> {
-        let guard = Lock::of(self.ground, self.at, self.owner).lock_until(deadline)?;
-        Ok(Writer { flip: self, guard, notice: Notice { flip: self, is_due: false }, deadline })
+        Writer::begin(self, deadline)
     }
 
     /// Has the version that somebody staged count who died before it did, if that is still the next one.
@@ -358,174 +364,9 @@ impl<'g, G: Ground> Flip<'g, G> {
     }
 }
 
-/// What the holder of the lock does. It does not ask for the guard: one that no function but inlined ones sees
-/// need not lie in memory.
-impl<'g, G: Ground> Flip<'g, G> {
-    /// As [`Writer::commit`], for the holder of the lock, who then has the guard [repaired](Guard::repaired).
-    #[cold]
-    pub(crate) fn commit_held(
-        &self,
-        bytes: &[u8],
-        deadline: Option<Instant>,
-    ) -> Result<u64, Error> {
-        let (next, place) = self.next_place(bytes.len() as u64, deadline)?;
-        self.fill(next, place, bytes, deadline)?;
-        self.publish_held(next);
-        self.changes()?.notify_all();
-        self.ground.point("flip.woken");
-        Ok(next)
-    }
-
-    /// The version of the next commit, and where its bytes lie. All that can fail for want of room comes here,
-    /// before anything changes.
-    #[inline(always)]
-    fn next_place(
-        &self,
-        length: u64,
-        deadline: Option<Instant>,
-    ) -> Result<(u64, Place<'g, G>), Error> {
-        let number = self.version();
-        let begun = self.begun.load(Ordering::Relaxed);
-        if begun.wrapping_sub(number) > 1 {
-            return Err(Error::damaged_at("the count of commits", self.at + BEGUN, begun));
-        }
-        let next = number.wrapping_add(1);
-        let place = self.place(self.slot(next), length, deadline)?;
-        Ok((next, place))
-    }
-
-    /// Where so many bytes lie. A block of the slot that is not needed any more is given back.
-    #[inline(always)]
-    fn place(
-        &self,
-        slot: Slot<'g>,
-        length: u64,
-        deadline: Option<Instant>,
-    ) -> Result<Place<'g, G>, Error> {
-        let block = slot.block.load(Ordering::Relaxed);
-        let Some(arena) = self.arena else {
-            let fits = length <= IN_PLACE;
-            return if fits {
-                Ok(Place::Slot)
-            } else {
-                Err(Error::too_long("a value without an arena", length, IN_PLACE))
-            };
-        };
-        if length <= IN_PLACE {
-            return Ok(if block == 0 { Place::Slot } else { Place::SlotAlone(arena) });
-        }
-        if block != 0 && arena.bytes_of(block)? == arena.bytes_for(length) {
-            return Ok(Place::Again(block));
-        }
-        Ok(Place::New(arena.exchange(slot.block_word(), length, deadline)?))
-    }
-
-    /// Writes the bytes of a commit beside the value.
-    #[inline(always)]
-    fn fill(
-        &self,
-        next: u64,
-        place: Place<'g, G>,
-        bytes: &[u8],
-        deadline: Option<Instant>,
-    ) -> Result<(), Error> {
-        let ground = self.ground;
-        let slot = self.slot(next);
-        ground.point("flip.begin");
-        self.begun.store(next, Ordering::Relaxed);
-        // Release: (A6).
-        fence(Ordering::Release);
-        ground.point("flip.begun");
-        match place {
-            Place::Slot => copy_in(slot.bytes, bytes),
-            Place::SlotAlone(arena) => {
-                copy_in(slot.bytes, bytes);
-                // If the arena is in use for longer than we may wait, a later commit frees it.
-                if let Err(error) = arena.release(slot.block_word(), deadline)
-                    && !error.is_timeout()
-                {
-                    return Err(error);
-                }
-            }
-            Place::Again(block) => ground.copy_in(block, bytes)?,
-            Place::New(reservation) => {
-                ground.copy_in(reservation.block(), bytes)?;
-                reservation.link()?;
-            }
-        }
-        ground.point("flip.filled");
-        slot.length.store(bytes.len() as u64, Ordering::Relaxed);
-        slot.check.store(checksum(next, bytes), Ordering::Relaxed);
-        ground.point("flip.described");
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn publish_held(&self, next: u64) {
-        // Release: (A3). This store is the commit.
-        self.version.store(next, Ordering::Release);
-        self.ground.point("flip.committed");
-    }
-}
-
 impl<G: Ground> fmt::Debug for Flip<'_, G> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Flip").field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
-/// What a value is read into.
-pub trait Buffer {
-    /// So many bytes to be filled, or an error where there can be no such number.
-    ///
-    /// # Errors
-    ///
-    /// What the caller says of a value of another length than it can be.
-    fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error>;
-
-    /// Whether it takes nothing that does not lie in the slot of a value.
-    #[inline]
-    fn is_short(&self) -> bool {
-        false
-    }
-}
-
-/// Reads by way of a buffer of its own. For paths that are seldom taken: a buffer that no other function ever sees
-/// can be held in registers, if this is a part of whoever calls it.
-#[inline(always)]
-pub(crate) fn into<B: Buffer + ?Sized>(
-    bytes: &mut B,
-    read: impl FnOnce(&mut Vec<u8>) -> Result<u64, Error>,
-) -> Result<u64, Error> {
-    let mut copy = Vec::new();
-    let version = read(&mut copy)?;
-    bytes.of_length(copy.len())?.copy_from_slice(&copy);
-    Ok(version)
-}
-
-/// It takes the length of the value.
-impl Buffer for Vec<u8> {
-    fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error> {
-        self.resize(length, 0);
-        Ok(self)
-    }
-}
-
-/// A value of any other length is damaged.
-impl Buffer for [u8] {
-    #[inline]
-    fn of_length(&mut self, length: usize) -> Result<&mut [u8], Error> {
-        let wanted = self.len() as u64;
-        if self.len() == length {
-            Ok(self)
-        } else {
-            Err(Error::damaged_at("the length of a value", wanted, length as u64))
-        }
-    }
-
-    #[inline]
-    fn is_short(&self) -> bool {
-        self.len() as u64 <= IN_PLACE
     }
 }
 
@@ -543,172 +384,5 @@ impl Slot<'_> {
     /// The word that holds its block.
     fn block_word(&self) -> Offset {
         self.at + 16
-    }
-}
-
-/// As relaxed words, of which the last may be used in part.
-#[inline(always)]
-fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
-    let (whole, rest) = bytes.as_chunks_mut::<8>();
-    let mut words = words.iter();
-    for (to, word) in whole.iter_mut().zip(&mut words) {
-        *to = word.load(Ordering::Relaxed).to_le_bytes();
-    }
-    if let Some(word) = words.next() {
-        for (to, from) in rest.iter_mut().zip(word.load(Ordering::Relaxed).to_le_bytes()) {
-            *to = from;
-        }
-    }
-}
-
-/// As relaxed words; what is left of the last one is zero.
-#[inline(always)]
-fn copy_in(words: &[AtomicU64], bytes: &[u8]) {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    let mut words = words.iter();
-    for (from, word) in whole.iter().zip(&mut words) {
-        word.store(u64::from_le_bytes(*from), Ordering::Relaxed);
-    }
-    if !rest.is_empty()
-        && let Some(word) = words.next()
-    {
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        word.store(u64::from_le_bytes(last), Ordering::Relaxed);
-    }
-}
-
-/// Where the bytes of a commit lie.
-enum Place<'g, G: Ground> {
-    Slot,
-    /// In the slot, and the block that the slot has is given back.
-    SlotAlone(&'g Arena<'g, G>),
-    /// In the block that the slot has.
-    Again(Offset),
-    New(Reservation<'g, 'g, G>),
-}
-
-/// The only one that may commit, until it is dropped.
-pub struct Writer<'f, 'g, G: Ground> {
-    flip: &'f Flip<'g, G>,
-    guard: Guard<'g, G>,
-    /// Behind the guard: dropped after it.
-    notice: Notice<'f, 'g, G>,
-    deadline: Option<Instant>,
-}
-
-/// Tells those who watch, when it is dropped, if there is something to tell.
-struct Notice<'f, 'g, G: Ground> {
-    flip: &'f Flip<'g, G>,
-    is_due: bool,
-}
-
-impl<G: Ground> Drop for Notice<'_, '_, G> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // The word was there when the value was found, and memory never shrinks.
-        if self.is_due
-            && !self.flip.ground.has_ended()
-            && let Ok(changes) = self.flip.changes()
-        {
-            changes.notify_if_waited();
-            self.flip.ground.point("flip.woken");
-        }
-    }
-}
-
-impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
-    /// Whether the last writer died: it may have committed, or not.
-    #[inline]
-    #[must_use]
-    pub fn was_abandoned(&self) -> bool {
-        self.guard.was_abandoned()
-    }
-
-    /// The number of the last commit.
-    #[inline]
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.flip.version()
-    }
-
-    /// The value that it writes.
-    #[inline]
-    pub(crate) fn flip(&self) -> &'f Flip<'g, G> {
-        self.flip
-    }
-
-    /// How long it waits for the books of the arena.
-    #[inline]
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    /// What [`Flip::commit_held`] committed is whole.
-    #[inline]
-    pub(crate) fn repaired(&mut self) {
-        self.guard.repaired();
-    }
-
-    /// Copies the value into `bytes`, which takes its length, and gives its version.
-    ///
-    /// # Errors
-    ///
-    /// Damaged.
-    #[inline(always)]
-    pub fn read<B: Buffer + ?Sized>(&self, bytes: &mut B) -> Result<u64, Error> {
-        let version = self.version();
-        match self.flip.copy(version, bytes)? {
-            Copied::Whole => Ok(version),
-            // Nobody writes while we hold the lock.
-            Copied::Overtaken => {
-                let begun = self.flip.begun.load(Ordering::Relaxed);
-                Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, begun))
-            }
-        }
-    }
-
-    /// Commits `bytes`, and gives the version. All who watch are woken when the lock is given back.
-    ///
-    /// # Errors
-    ///
-    /// Full, if there is no room; damaged. Then the value is as it was.
-    #[inline(always)]
-    pub fn commit(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let next = self.stage(bytes)?;
-        self.publish(next);
-        Ok(next)
-    }
-
-    /// Writes `bytes` beside the value, and gives the version that they will be once they are
-    /// [published](Writer::publish). Until then nothing has changed, and the next to stage begins the same version
-    /// again.
-    ///
-    /// # Errors
-    ///
-    /// As for [`commit`](Writer::commit).
-    #[inline(always)]
-    pub fn stage(&mut self, bytes: &[u8]) -> Result<u64, Error> {
-        let (next, place) = self.flip.next_place(bytes.len() as u64, self.deadline)?;
-        // Every state in which a writer can die is one from which the next commit starts. Not before: who only
-        // took the lock has not looked for a transaction that the dead one was in.
-        self.guard.repaired();
-        self.flip.fill(next, place, bytes, self.deadline)?;
-        Ok(next)
-    }
-
-    /// Has what was staged as this version count. All who watch are woken when the lock is given back.
-    #[inline(always)]
-    pub fn publish(&mut self, next: u64) {
-        self.flip.publish_held(next);
-        self.notice.is_due = true;
-    }
-}
-
-impl<G: Ground> fmt::Debug for Writer<'_, '_, G> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Writer").field("flip", &self.flip).finish_non_exhaustive()
     }
 }

@@ -113,17 +113,20 @@ pub(crate) fn take_lock_once(
     }
 }
 
-/// Has what waits in an object take effect.
+/// Whether an object is of a kind whose changes wait while the share is stopped.
+pub(crate) fn waits(found: &Found) -> bool {
+    matches!(found.kind, VALUE | LIST | QUEUE)
+}
+
+/// Has what waits in an object take effect, unless the share is stopped again.
 pub(crate) fn publish(
     space: &Space,
     found: &Found,
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
     match found.kind {
-        VALUE => writing(space, found, deadline, |writing| {
-            writing.publish_pending()?;
-            Ok(())
-        }),
+        // With its lock that comes before all else.
+        VALUE => writing(space, found, deadline, |_| Ok(())),
         LIST => list::whole::publish(space, found.body, deadline),
         QUEUE => queue::whole::publish(space, found.body, deadline),
         _ => Ok(()),

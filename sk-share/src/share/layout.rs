@@ -12,6 +12,9 @@ pub(crate) const STOPPED: u64 = 2;
 /// Beside STOPPED: it is over, and what waits is to be published by whoever comes first.
 pub(crate) const STARTING: u64 = 4;
 
+/// How many starts there were: one who comes late does not take the next one for its own.
+pub(crate) const STARTS: Offset = Region::ROOT + 8;
+
 /// Closed while a share is stopped and not about to start.
 pub(crate) const GATE: Gate = Gate { at: ATTENTION, mask: STOPPED | STARTING, closed: STOPPED };
 

@@ -251,6 +251,24 @@ impl Space {
         object.ok_or_else(|| Error::not_found(name))
     }
 
+    /// What the work gives; if it finds no room it is tried once more, after what was removed and is held by nobody any
+    /// more was freed.
+    pub(crate) fn with_room<R>(
+        &self,
+        mut work: impl FnMut() -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        match work() {
+            Err(error) if error.is_limit() && self.is_room_made() => work(),
+            result => result,
+        }
+    }
+
+    /// Frees what was removed and is held by nobody any more, if nobody is at the names.
+    #[cold]
+    pub(crate) fn is_room_made(&self) -> bool {
+        self.with_names(Some(Instant::now()), |names| names.reap().map(|_| ())).is_ok()
+    }
+
     /// The object of this name and type.
     pub(crate) fn find(
         self: &Arc<Space>,

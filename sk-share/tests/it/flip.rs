@@ -317,6 +317,30 @@ mod in_an_arena {
     }
 
     #[test]
+    fn a_block_that_is_too_large_will_do_where_there_is_no_room() {
+        let memory = memory();
+        let agent = Agent::new(&memory, 0, Fate::Lives);
+        write(&agent, 0, &pattern(1, 500));
+        with(&agent, 0, |flip| flip.lock(late()).unwrap().reserve(500).unwrap());
+        // All that is left: whole chunks, and what is left of others.
+        let arena = Arena::open(&agent, AT).unwrap();
+        let lengths = (1..=CHUNKS).rev().map(|chunks| chunks * CHUNK).chain([100; 8]);
+        let reserve = |(word, length)| arena.exchange(512 + 8 * word, length, late()).ok();
+        let rest: Vec<_> = lengths
+            .enumerate()
+            .filter_map(|(place, length)| reserve((place as u64 % 32, length)))
+            .collect();
+        let error = with(&agent, 0, |flip| flip.write(&[1; 1000], late()).unwrap_err());
+        assert!(error.is_limit(), "{error}");
+        for (version, length) in [(2, 100), (3, 100), (4, 500)] {
+            assert_eq!(write(&agent, 0, &pattern(version, length)), version);
+            assert_eq!(read(&agent, 0), (version, pattern(version, length)));
+        }
+        drop(rest);
+        check(&agent);
+    }
+
+    #[test]
     fn a_block_that_is_not_there_is_an_error() {
         let memory = memory();
         let agent = Agent::new(&memory, 0, Fate::Lives);
@@ -360,6 +384,59 @@ mod in_an_arena {
                 assert!(write_and_die(lengths, Fate::AtStep(step)).is_none());
             }
         }
+    }
+
+    /// Makes room for a long commit, killed somewhere; gives how many steps it took.
+    fn reserve_and_die(fate: Fate) -> Option<u32> {
+        let memory = memory();
+        let other = Agent::new(&memory, 1, Fate::Lives);
+        write(&other, 0, &pattern(1, 100));
+        write(&other, 0, &pattern(2, 300));
+        let agent = Agent::new(&memory, 0, fate);
+        let reserved = agent.run(|agent| {
+            with(agent, 0, |flip| flip.lock(late()).unwrap().reserve(900).unwrap());
+        });
+        assert_eq!(read(&other, 0), (2, pattern(2, 300)));
+        assert_eq!(check(&other), 2);
+        if reserved.is_some() {
+            // Somebody is at the books: what fits needs none.
+            let third = Agent::new(&memory, 2, Fate::Lives);
+            let books = Lock::at(&third, AT).unwrap().lock().unwrap();
+            write(&other, 0, &pattern(3, 900));
+            drop(books);
+        } else {
+            write(&other, 0, &pattern(3, 900));
+        }
+        assert_eq!(read(&other, 0), (3, pattern(3, 900)));
+        check(&other);
+        reserved.map(|()| agent.steps())
+    }
+
+    #[test]
+    fn who_makes_room_and_dies_changes_nothing() {
+        let steps = reserve_and_die(Fate::Lives).unwrap();
+        for step in 0..steps {
+            reserve_and_die(Fate::AtStep(step));
+        }
+    }
+
+    #[test]
+    fn a_reader_is_overtaken_by_who_makes_room() {
+        let memory = memory();
+        let writer = Agent::new(&memory, 0, Fate::Lives);
+        write(&writer, 0, &pattern(1, 100));
+        let other = Arc::clone(&memory);
+        let looks = AtomicU32::new(0);
+        // Once it has copied the length: a commit, and room for the next, whose block is another's then.
+        let reader = Agent::new(&memory, 1, Fate::Lives).when("flip.read.begin", move || {
+            if looks.fetch_add(1, Ordering::SeqCst) == 0 {
+                let agent = Agent::new(&other, 2, Fate::Lives);
+                write(&agent, 0, &pattern(2, 100));
+                with(&agent, 0, |flip| flip.lock(late()).unwrap().reserve(900).unwrap());
+                write(&agent, 1, &[7; 100]);
+            }
+        });
+        assert_eq!(read(&reader, 0), (2, pattern(2, 100)));
     }
 
     /// Writers that die, and readers beside them.

@@ -1,7 +1,10 @@
 //! Start and stop.
 
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::channel;
+use std::process::Command;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 use sk_cereal::{Session, internal};
@@ -66,6 +69,58 @@ fn what_is_written_while_stopped_comes_at_the_start() {
     assert_eq!((plain.get().unwrap(), number.get()), (10, 7));
     assert_eq!(share.stats().unwrap().pending, 0);
     add_up(&share);
+}
+
+/// What was taken to wait comes at the start, however little room is left.
+///
+/// Rows: SHA-18, SHA-23
+#[test]
+fn a_start_needs_no_room() {
+    let share = Share::builder().limit_bytes(2 << 20).create().unwrap();
+    let lengths = |turn: usize| 70 + turn * 977 % 20_000;
+    let values: Vec<Shared<Vec<u8>>> = (0..40)
+        .map(|number| share.value(&format!("value {number}"), vec![0; lengths(number)]).unwrap())
+        .collect();
+    for first in [1, 2, 3] {
+        assert!(share.stop(WATCHDOG).unwrap());
+        let mut expected: Vec<_> = values.iter().map(|value| value.get().unwrap()).collect();
+        let mut refused = 0;
+        for turn in 0..400_usize {
+            let number = turn * 7 % values.len();
+            // Longer and shorter ones, and more and more.
+            let bytes = vec![first; lengths(turn * 3) + turn * 100];
+            match values[number].set(&bytes) {
+                Ok(_) => expected[number] = bytes,
+                Err(error) => {
+                    assert!(error.is_limit(), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 20, "{refused}");
+        // Nothing at all is left, of no size.
+        let mut rest = Vec::new();
+        let lengths = std::iter::successors(Some(60_000), |length| Some(length * 7 / 8));
+        for length in lengths.take_while(|length| *length > 64) {
+            while let Ok(value) = share.value(&format!("rest {}", rest.len()), vec![9; length]) {
+                rest.push(value);
+            }
+        }
+        share.start().unwrap();
+        for (value, bytes) in values.iter().zip(&expected) {
+            assert_eq!(&value.get().unwrap(), bytes);
+        }
+        add_up(&share);
+        for number in 0..rest.len() {
+            share.remove(&format!("rest {number}")).unwrap();
+        }
+        drop(rest);
+        for value in &values {
+            value.set(&vec![first; 1]).unwrap();
+            value.set(&vec![first; 2]).unwrap();
+        }
+        add_up(&share);
+    }
 }
 
 /// Rows: SHA-18, SHA-52
@@ -182,6 +237,167 @@ fn a_stop_keeps_nobody_from_ending_a_write() {
     add_up(&share);
 }
 
+/// Runs `work` once `value` is within a change that goes on until it is told to end.
+fn within_a_change(value: &Shared<u32>, work: impl FnOnce(&Sender<()>)) {
+    std::thread::scope(|scope| {
+        let (begun, begins) = channel();
+        let (end, ends) = channel();
+        scope.spawn(move || {
+            let _ = value.update(|value| {
+                begun.send(()).unwrap();
+                ends.recv().unwrap();
+                *value += 1;
+            });
+        });
+        begins.recv().unwrap();
+        work(&end);
+    });
+}
+
+/// Rows: SHA-17
+#[test]
+fn a_start_keeps_nobody_from_ending_a_write() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    std::thread::scope(|scope| {
+        let (begun, begins) = channel();
+        let (share, value) = (&share, &value);
+        let writer = scope.spawn(move || {
+            value.update(|value| {
+                begun.send(()).unwrap();
+                // Until the start has begun.
+                while !share.is_running().unwrap() {
+                    std::thread::yield_now();
+                }
+                *value += share.value("new", 1_u32).unwrap().get().unwrap();
+            })
+        });
+        begins.recv().unwrap();
+        share.start().unwrap();
+        writer.join().unwrap().unwrap();
+    });
+    assert_eq!(value.get().unwrap(), 2);
+    assert_eq!(share.stats().unwrap().pending, 0);
+    add_up(&share);
+}
+
+/// Others have ended its start, stopped the share, and begun another start, when it comes to its end.
+///
+/// Rows: SHA-17, SHA-18
+#[test]
+fn a_start_that_comes_late_ends_no_other() {
+    for is_started in [false, true] {
+        let share = Share::new().unwrap();
+        let (slow, last) = (share.value("slow", 1).unwrap(), share.value("last", 1).unwrap());
+        let until_it_runs = || {
+            while !share.is_running().unwrap() {
+                std::thread::yield_now();
+            }
+        };
+        assert!(share.stop(WATCHDOG).unwrap());
+        std::thread::scope(|scope| {
+            within_a_change(&slow, |end| {
+                let late = scope.spawn(|| share.start());
+                until_it_runs();
+                // Nobody else waits for it, nor does the late one for what is new.
+                share.remove("slow").unwrap();
+                let other = share.value("other", 1).unwrap();
+                share.start().unwrap();
+                assert!(share.stop(WATCHDOG).unwrap());
+                last.set(&2).unwrap();
+                let end_late = || {
+                    end.send(()).unwrap();
+                    let _ = late.join().unwrap();
+                };
+                if is_started {
+                    within_a_change(&other, |end_other| {
+                        let start = scope.spawn(|| share.start());
+                        until_it_runs();
+                        end_late();
+                        assert_eq!(last.get().unwrap(), 2);
+                        end_other.send(()).unwrap();
+                        start.join().unwrap().unwrap();
+                    });
+                } else {
+                    end_late();
+                    assert!(!share.is_running().unwrap());
+                    assert_eq!(last.get().unwrap(), 1);
+                    share.start().unwrap();
+                }
+                assert_eq!(other.get().unwrap(), 1 + u32::from(is_started));
+            });
+        });
+        assert_eq!(last.get().unwrap(), 2);
+        assert_eq!(share.stats().unwrap().pending, 0);
+        drop(slow);
+        add_up(&share);
+    }
+}
+
+/// Rows: SHA-19
+#[test]
+fn a_stop_within_a_change_is_an_error_and_stops_nothing() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    let other = share.value("other", 1_u32).unwrap();
+    let list = share.list("list").unwrap();
+    let is_refused = |result: Result<bool, sk_share::Error>| {
+        let error = result.unwrap_err();
+        assert!(error.is_reentry(), "{error}");
+    };
+    let running = || {
+        is_refused(share.stop(WATCHDOG));
+        assert!(share.is_running().unwrap());
+        other.update(|other| *other += 1).unwrap();
+        other.get().unwrap()
+    };
+    let seen = value.update(|value| {
+        *value = 2;
+        running()
+    });
+    assert_eq!((seen.unwrap(), value.get().unwrap()), (2, 2));
+    list.push(&1_u32).unwrap();
+    let seen = list.update(0, |element| {
+        *element = 2;
+        running()
+    });
+    assert_eq!((seen.unwrap(), list.get(0).unwrap()), (Some(3), Some(2)));
+    assert!(share.is_running().unwrap());
+    // One that was stopped stays so.
+    assert!(share.stop(WATCHDOG).unwrap());
+    value.update(|_| is_refused(share.stop(WATCHDOG))).unwrap();
+    assert!(!share.is_running().unwrap());
+    share.start().unwrap();
+    add_up(&share);
+}
+
+/// Rows: SHA-17
+#[test]
+fn a_start_within_a_change_is_ended_by_others() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    let other = share.value("other", 1_u32).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    other.set(&2).unwrap();
+    value.set(&2).unwrap();
+    let update = value.update(|value| {
+        *value += 1;
+        let error = share.start().unwrap_err();
+        assert!(error.is_reentry(), "{error}");
+        assert!(share.is_running().unwrap());
+        assert_eq!(other.get().unwrap(), 2);
+    });
+    update.unwrap();
+    // What it wrote came after the start, and waits for nothing else.
+    assert_eq!(value.get().unwrap(), 3);
+    assert_eq!(share.stats().unwrap().pending, 0);
+    assert!(share.stop(WATCHDOG).unwrap());
+    assert_eq!(value.get().unwrap(), 3);
+    share.start().unwrap();
+    add_up(&share);
+}
+
 /// Rows: SHA-17, SHA-18
 #[test]
 fn stops_and_starts_among_writers_lose_nothing() {
@@ -241,24 +457,55 @@ fn a_guard_stops_the_share_also_by_a_panic() {
     assert!(!share.is_running().unwrap());
 }
 
+/// Whether a descriptor of the memory of this id is open here, and whether it is mapped. Once it was seen open, it is
+/// known by its inode, which nobody else has in a process that is alone.
+fn is_here(id: &str, inode: &mut Option<u64>) -> [bool; 2] {
+    let is_region = |file: &File| {
+        let mut words = [0; 16];
+        let is_read = file.read_exact_at(&mut words, 16).is_ok();
+        let words = words.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        is_read && words.map(|word| format!("{word:016x}")).collect::<String>() == id
+    };
+    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let files = files.filter_map(|entry| {
+        let path = entry.unwrap().path();
+        std::fs::metadata(&path)
+            .is_ok_and(|found| found.is_file())
+            .then(|| File::open(&path).ok())?
+    });
+    let found = files.filter(is_region).map(|file| file.metadata().unwrap().ino()).last();
+    *inode = inode.or(found);
+    let number = inode.expect("it was open once").to_string();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let is_mapped = maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&number));
+    [found.is_some(), is_mapped]
+}
+
 /// Rows: SHA-15
 #[test]
 fn the_memory_goes_with_the_last_handle() {
+    const ALONE: &str = "SK_SHARE_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let output = Command::new("/proc/self/exe")
+            .args(["--exact", "running::the_memory_goes_with_the_last_handle"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
     let share = Share::new().unwrap();
     let id = share.id().to_string();
+    let mut inode = None;
     let value = share.value("value", 1).unwrap();
-    let mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains(&id);
-    let open = || {
-        let files = std::fs::read_dir("/proc/self/fd").unwrap();
-        let links = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
-        links.filter(|link| link.to_string_lossy().contains(&id)).count()
-    };
-    let is_named_by_id = mapped();
+    assert_eq!(is_here(&id, &mut inode), [true, true]);
     assert!(share.stop(WATCHDOG).unwrap());
     drop(share);
     assert_eq!(value.get().unwrap(), 1);
+    assert_eq!(is_here(&id, &mut inode), [true, true]);
     drop(value);
-    assert!(!is_named_by_id || (!mapped() && open() == 0));
+    assert_eq!(is_here(&id, &mut inode), [false, false]);
     // No name of it was ever in a file system.
     let names = std::fs::read_dir("/dev/shm").unwrap();
     assert!(

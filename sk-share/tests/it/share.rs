@@ -15,7 +15,7 @@ enum Order {
 
 /// What is written and never read.
 #[derive(Debug, Serialize)]
-struct Sour(u32);
+pub(crate) struct Sour(pub(crate) u32);
 
 impl<'de> Deserialize<'de> for Sour {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Sour, D::Error> {
@@ -228,7 +228,7 @@ fn a_name_that_is_made_again_is_another_object() {
 fn whoever_waits_for_what_is_removed_hears_of_it() {
     let share = Share::new().unwrap();
     let value = share.value("value", 1).unwrap();
-    let watched = Polled::pending(value.watch().unwrap().next());
+    let watched = Polled::pending(value.watch().unwrap().changed());
     let until = Polled::pending(value.wait_until(|value| *value == 2));
     let list = share.list::<u32>("list").unwrap();
     let length = Polled::pending(list.wait_for_len(1));

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sk_share::{Error, Share, Shared, get_together, try_update_together, update_together};
 
 use super::patience::{SHORT, WATCHDOG, add_up};
+use super::share::Sour;
 
 fn numbered(share: &Share, count: usize) -> Vec<Shared<i64>> {
     (0..count).map(|index| share.value(&format!("value {index}"), 0).unwrap()).collect()
@@ -117,6 +118,40 @@ fn a_step_that_fails_changes_nothing() {
     add_up(&share);
 }
 
+/// Rows: SHA-23, SHA-58
+#[test]
+fn a_fault_of_a_step_is_told_of_the_value_that_it_is_about() {
+    type Step = fn(&Shared<u32>, &Shared<Vec<u8>>, &Shared<Sour>) -> Result<(), Error>;
+    let steps: [(&str, &str, Step); 5] = [
+        ("two", "room", |one, two, _| {
+            update_together((one, two), |(_, two)| two.resize(700 << 10, 4))
+        }),
+        ("two", "room", |_, two, _| {
+            update_together(&[two.clone()][..], |all| all[0].resize(700 << 10, 4))
+        }),
+        ("sour", "decode", |one, _, sour| update_together((one, sour), |_| ())),
+        ("sour", "decode", |one, _, sour| get_together((one, sour)).map(|_| ())),
+        ("sour", "decode", |_, _, sour| get_together(&[sour.clone()][..]).map(|_| ())),
+    ];
+    for (name, what, step) in steps {
+        let share = Share::builder().limit_bytes(1 << 20).create().unwrap();
+        let (one, two) = (share.value("one", 1).unwrap(), share.value("two", vec![1]).unwrap());
+        let sour = share.value("sour", Sour(1)).unwrap();
+        share.value("there", vec![0_u8; 500 << 10]).unwrap();
+        // What is no fault is not told.
+        assert!(update_together((&one, &one), |_| ()).unwrap_err().is_reentry());
+        let own: Result<(), Said> =
+            try_update_together((&one, &two), |_| Err(Said("no".to_owned())));
+        own.unwrap_err();
+        assert!(!share.has_error());
+        let before = share.stats().unwrap().errors;
+        step(&one, &two, &sour).unwrap_err();
+        let text = share.error().unwrap().unwrap();
+        assert!(share.has_error() && text.contains(name) && text.contains(what), "{text}");
+        assert_eq!(share.stats().unwrap().errors, before + 1);
+    }
+}
+
 #[derive(Debug)]
 struct Said(String);
 
@@ -167,7 +202,7 @@ fn the_sum_of_all_accounts_is_always_the_same() {
             let (_, version) = accounts[0].get_versioned().unwrap();
             assert!(version >= read, "{version} was read after {read}");
             read = version;
-            match changes.next().timeout(SHORT).wait() {
+            match changes.changed().timeout(SHORT).wait() {
                 Ok((_, version)) => {
                     assert!(version > last, "{version} was told after {last}");
                     last = version;

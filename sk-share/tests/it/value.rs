@@ -249,7 +249,7 @@ fn a_wait_ends_at_its_limit_and_not_before() {
     let began = Instant::now();
     let error = value.wait_until(|value| *value == 1).timeout(SHORT).wait().unwrap_err();
     assert!(error.is_timeout() && began.elapsed() >= SHORT, "{error}");
-    let error = value.watch().unwrap().next().timeout(SHORT).background().wait().unwrap_err();
+    let error = value.watch().unwrap().changed().timeout(SHORT).background().wait().unwrap_err();
     assert!(error.is_timeout(), "{error}");
     // What is there already is given all the same.
     value.set(&1).unwrap();

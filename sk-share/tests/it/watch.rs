@@ -18,12 +18,12 @@ fn changes_that_follow_closely_are_one_and_none_is_missed() {
     for change in 1..=5 {
         value.set(&change).unwrap();
     }
-    assert_eq!(changes.next().wait().unwrap(), (5, 6));
-    assert!(changes.next().timeout(SHORT).wait().unwrap_err().is_timeout());
+    assert_eq!(changes.changed().wait().unwrap(), (5, 6));
+    assert!(changes.changed().timeout(SHORT).wait().unwrap_err().is_timeout());
     // From a version: also what is there already.
-    assert_eq!(value.watch_from(0).next().wait().unwrap(), (5, 6));
-    assert_eq!(value.watch_from(5).next().wait().unwrap(), (5, 6));
-    let mut later = Polled::pending(value.watch_from(7).next());
+    assert_eq!(value.watch_from(0).changed().wait().unwrap(), (5, 6));
+    assert_eq!(value.watch_from(5).changed().wait().unwrap(), (5, 6));
+    let mut later = Polled::pending(value.watch_from(7).changed());
     value.set(&6).unwrap();
     later.is_woken();
     assert!(later.poll().is_none(), "that was version 7");
@@ -39,7 +39,7 @@ fn changes_that_follow_closely_are_one_and_none_is_missed() {
     };
     let mut last = (0, 0);
     while last.0 != 1999 {
-        let change = changes.next().timeout(WATCHDOG).wait().unwrap();
+        let change = changes.changed().timeout(WATCHDOG).wait().unwrap();
         assert!(change.0 > last.0 && change.1 > last.1 && change.1 == u64::from(change.0) + 1);
         last = change;
     }
@@ -61,15 +61,15 @@ fn changes_are_a_stream_that_ends_with_the_value() {
     block_on(async {
         let mut last = 0;
         while last != 100 {
-            let (now, _) = StreamExt::next(&mut changes).await.unwrap().unwrap();
+            let (now, _) = changes.next().await.unwrap().unwrap();
             assert!(now > last);
             last = now;
         }
         share.remove("value").unwrap();
-        let last = StreamExt::next(&mut changes).await.unwrap();
+        let last = changes.next().await.unwrap();
         assert!(last.unwrap_err().is_not_found());
-        assert!(StreamExt::next(&mut changes).await.is_none());
-        assert!(StreamExt::next(&mut changes).await.is_none());
+        assert!(changes.next().await.is_none());
+        assert!(changes.next().await.is_none());
     });
     writer.join().unwrap();
 }
@@ -152,7 +152,7 @@ fn whatever_changes_under_a_prefix_is_told() {
     let mut changes = share.watch("a.").unwrap();
     let mut all = share.watch("").unwrap();
     let told = |changes: &mut sk_share::WatchNames| {
-        let change = changes.next().timeout(BEFORE_ANOTHER_LOOK).wait().unwrap();
+        let change = changes.changed().timeout(BEFORE_ANOTHER_LOOK).wait().unwrap();
         (change.name, change.what)
     };
     let changed = |name: &str| (name.to_owned(), ChangeKind::Changed);
@@ -169,7 +169,7 @@ fn whatever_changes_under_a_prefix_is_told() {
     ];
     for (name, act) in &acts {
         // Of somebody who sleeps, so that it is woken and told.
-        let waits = Polled::pending(changes.next());
+        let waits = Polled::pending(changes.changed());
         act();
         let change = waits.done().unwrap();
         assert_eq!((change.name, change.what), changed(name));
@@ -177,7 +177,7 @@ fn whatever_changes_under_a_prefix_is_told() {
     }
     other.set(&1).unwrap();
     assert_eq!(told(&mut all), changed("b"));
-    assert!(changes.next().timeout(SHORT).wait().unwrap_err().is_timeout());
+    assert!(changes.changed().timeout(SHORT).wait().unwrap_err().is_timeout());
     share.value("a.new", 0).unwrap();
     assert_eq!(told(&mut changes), ("a.new".to_owned(), ChangeKind::Created));
     share.remove("a.new").unwrap();
@@ -189,10 +189,10 @@ fn whatever_changes_under_a_prefix_is_told() {
     assert_eq!(told(&mut changes), ("a.value".to_owned(), ChangeKind::Created));
     block_on(async {
         number.add(1);
-        let change = changes.next().timeout(WATCHDOG).await.unwrap();
+        let change = changes.changed().timeout(WATCHDOG).await.unwrap();
         assert_eq!((change.name, change.what), changed("a.number"));
         number.add(1);
-        let change = StreamExt::next(&mut changes).await.unwrap().unwrap();
+        let change = changes.next().await.unwrap().unwrap();
         assert_eq!((change.name, change.what), changed("a.number"));
     });
     add_up(&share);
@@ -207,15 +207,15 @@ fn what_waits_is_told_at_the_start() {
     let value = share.value("value", 0_u32).unwrap();
     let list = share.list::<u32>("list").unwrap();
     assert!(share.stop(WATCHDOG).unwrap());
-    let change = Polled::pending(value.watch().unwrap().next());
+    let change = Polled::pending(value.watch().unwrap().changed());
     let mut all = share.watch("").unwrap();
     value.set(&1).unwrap();
     value.set(&2).unwrap();
     list.push(&1).unwrap();
-    assert!(all.next().timeout(SHORT).wait().unwrap_err().is_timeout());
+    assert!(all.changed().timeout(SHORT).wait().unwrap_err().is_timeout());
     share.start().unwrap();
     assert_eq!(change.done().unwrap(), (2, 2));
-    let mut names = [(); 2].map(|()| all.next().timeout(WATCHDOG).wait().unwrap().name);
+    let mut names = [(); 2].map(|()| all.changed().timeout(WATCHDOG).wait().unwrap().name);
     names.sort();
     assert_eq!(names, ["list", "value"]);
 }

@@ -24,6 +24,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "grandchild" => grandchild(),
         "holds" => holds(),
         "writes_while_stopped" => writes_while_stopped(),
+        "starts" => starts(),
         "blobs" => blobs(),
         "changes" => changes(),
         "forks" => forks(),
@@ -142,6 +143,14 @@ fn writes_while_stopped() -> Tried<()> {
     assert_eq!(value.get()?, 1);
     number.add(1);
     Ok(rustix::process::kill_process(rustix::process::getpid(), Signal::KILL)?)
+}
+
+/// Starts a share once it is stopped, and is killed before it is done.
+fn starts() -> Tried<()> {
+    let (share, stopped): (Share, SharedNumber<u32>) = inherit::receive()?;
+    stopped.wait_until(|stopped| stopped == 1).timeout(WATCHDOG).wait()?;
+    share.start()?;
+    Err("it lives".into())
 }
 
 fn blobs() -> Tried<()> {

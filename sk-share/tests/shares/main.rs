@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
-use sk_share::{ChangeKind, Share, Shared};
+use sk_share::{ChangeKind, Share, Shared, SharedList, SharedQueue, update_together};
 
 use program::{Kid, ROLE, Tried, WATCHDOG, spawn, start};
 
@@ -55,8 +55,10 @@ fn main() -> ExitCode {
             "who_watches_names_hears_of_a_step_of_the_dead",
             who_watches_names_hears_of_a_step_of_the_dead,
         );
+        add("a_start_of_the_dead_is_ended_by_who_reads", a_start_of_the_dead_is_ended_by_who_reads);
     }
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
+    add("what_a_dead_process_held_is_room_for_others", what_a_dead_process_held_is_room_for_others);
     add(
         "a_limit_of_files_is_an_error_and_loses_nothing",
         limits::a_limit_of_files_is_an_error_and_loses_nothing,
@@ -219,6 +221,46 @@ fn what_is_written_while_stopped_outlives_its_writer() -> Tried<()> {
     Ok(())
 }
 
+/// Rows: SHA-17, SHA-18
+fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
+    type Read = fn(&(Shared<u32>, SharedList<u32>, SharedQueue<u32>)) -> Tried<u64>;
+    let reads: [(&str, Read); 5] = [
+        ("get", |(value, _, _)| Ok(value.get()?.into())),
+        ("len of a list", |(_, list, _)| Ok(list.len()?)),
+        ("len of a queue", |(_, _, queue)| Ok(queue.len()?)),
+        ("peek", |(_, _, queue)| Ok(queue.peek()?.unwrap_or(0).into())),
+        ("pop", |(_, _, queue)| Ok(queue.pop().timeout(WATCHDOG).wait()?.into())),
+    ];
+    // With all that waits, with some of it, and with nothing left to be published.
+    for point in ["share.starting", "share.published", "share.published:3", "share.started"] {
+        for (what, read) in reads {
+            let share = Share::new()?;
+            let objects = (share.value("value", 1)?, share.list("list")?, share.queue("queue", 4)?);
+            let other = share.value("other", 1_u32)?;
+            let stopped = share.number("stopped", 0_u32)?;
+            // Before the stop: a share that is stopped would travel as a copy.
+            let mut command = Command::new("/proc/self/exe");
+            command.env("SK_FAULT", point);
+            let kid = start("starts", &(share.clone(), stopped.clone()), &mut command)?;
+            assert!(share.stop(WATCHDOG)?);
+            objects.0.set(&2)?;
+            objects.1.extend(&[1, 2])?;
+            objects.2.push(&2).wait()?;
+            objects.2.push(&2).wait()?;
+            other.set(&2)?;
+            stopped.set(1);
+            kid.was_killed()?;
+            assert!(share.is_running()?);
+            assert_eq!(read(&objects)?, 2, "{what} after {point}");
+            // One reader, and all is as after any start.
+            assert_eq!(share.stats()?.pending, 0, "{what} after {point}");
+            assert_eq!(other.version()?, 2, "{what} after {point}");
+            assert_eq!(share.check(None)?, [""; 0]);
+        }
+    }
+    Ok(())
+}
+
 /// Rows: SHA-63, CER-44
 fn a_blob_is_found_by_name_in_another_process() -> Tried<()> {
     let share = Share::new()?;
@@ -246,7 +288,7 @@ fn a_waiter_hears_of_a_change_in_another_process() -> Tried<()> {
     let mut changes = value.watch_from(0);
     let mut last = (None, 0);
     while last.0 != Some(100) {
-        let (seen, version) = changes.next().timeout(WATCHDOG).wait()?;
+        let (seen, version) = changes.changed().timeout(WATCHDOG).wait()?;
         assert!(Some(seen) > last.0 && version > last.1, "{seen} at {version} after {last:?}");
         last = (Some(seen), version);
     }
@@ -267,7 +309,7 @@ fn who_watches_names_hears_of_a_step_of_the_dead() -> Tried<()> {
     let mut command = Command::new("/proc/self/exe");
     command.env("SK_FAULT", "transaction.committed");
     start("steps", &(one.clone(), two.clone()), &mut command)?.was_killed()?;
-    let change = changes.next().timeout(WATCHDOG).wait()?;
+    let change = changes.changed().timeout(WATCHDOG).wait()?;
     assert_eq!((change.name.as_str(), change.what), ("one", ChangeKind::Changed));
     assert_eq!((one.get()?, two.get()?), (2, 2));
     Ok(())
@@ -292,6 +334,56 @@ fn what_a_dead_process_held_is_given_back() -> Tried<()> {
     assert_eq!(after.detached, 0);
     assert!(after.used_bytes + 10_000 <= before.used_bytes, "{after:?} after {before:?}");
     assert_eq!(share.check(None)?, [""; 0]);
+    Ok(())
+}
+
+/// Also without a call for that, where there is no other room.
+///
+/// Rows: SHA-23, SHA-49
+fn what_a_dead_process_held_is_room_for_others() -> Tried<()> {
+    type Write = fn(&Share, Vec<u8>) -> Tried<()>;
+    let writes: [(&str, Write); 8] = [
+        ("set", |share, bytes| Ok(share.get("value")?.set(&bytes).map(|_| ())?)),
+        ("update", |share, bytes| Ok(share.get("value")?.update(|value| *value = bytes)?)),
+        ("set while stopped", |share, bytes| {
+            let value: Shared<Vec<u8>> = share.get("value")?;
+            assert!(share.stop(WATCHDOG)?);
+            value.set(&bytes[bytes.len() / 2..].to_vec())?;
+            Ok(share.start()?)
+        }),
+        ("update together", |share, bytes| {
+            let value: Shared<Vec<u8>> = share.get("value")?;
+            Ok(update_together((&value,), |(value,)| *value = bytes)?)
+        }),
+        ("push to a list", |share, bytes| Ok(share.list("list")?.push(&bytes).map(|_| ())?)),
+        ("set in a list", |share, bytes| Ok(share.list("list")?.set(0, &bytes).map(|_| ())?)),
+        ("push to a queue", |share, bytes| Ok(share.queue("queue", 4)?.push(&bytes).wait()?)),
+        ("try to push", |share, bytes| {
+            Ok(share.queue("queue", 4)?.try_push(&bytes).map(|_| ())?)
+        }),
+    ];
+    for (what, write) in writes {
+        let share = Share::builder().limit_bytes(4 << 20).create()?;
+        share.value("value", vec![1_u8])?;
+        share.list("list")?.push(&vec![1_u8])?;
+        share.queue::<Vec<u8>>("queue", 4)?;
+        let held = share.value("held", vec![1_u8; 2 << 20])?;
+        let step = share.number("step", 0_u32)?;
+        let kid = spawn("keeps", &(held.clone(), step.clone()))?;
+        step.wait_until(|step| step == 1).timeout(WATCHDOG).wait()?;
+        drop(held);
+        assert!(share.remove("held")?);
+        let bytes = vec![2_u8; 2 << 20];
+        let error = write(&share, bytes.clone()).unwrap_err();
+        assert!(error.downcast_ref().is_some_and(sk_share::Error::is_limit), "{what}: {error}");
+        if !share.is_running()? {
+            share.start()?;
+        }
+        kid.signal(Signal::KILL);
+        kid.was_killed()?;
+        write(&share, bytes).map_err(|error| format!("{what}: {error}"))?;
+        assert_eq!(share.check(None)?, [""; 0], "{what}");
+    }
     Ok(())
 }
 

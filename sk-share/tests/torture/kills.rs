@@ -235,7 +235,7 @@ pub(crate) fn waits() -> Tried<()> {
     for _ in 0..turns {
         let seen = board.turns.get();
         board.turns.wait_until(move |turns| turns > seen).timeout(WATCHDOG).wait()?;
-        changes.next().timeout(WATCHDOG).wait()?;
+        changes.changed().timeout(WATCHDOG).wait()?;
         let length = board.list.len()?;
         board.list.wait_for_len(length + 1).timeout(WATCHDOG).wait()?;
         board.heard.add(1);
