@@ -73,7 +73,7 @@ fn what_is_written_while_stopped_comes_at_the_start() {
 
 /// What was taken to wait comes at the start, however little room is left.
 ///
-/// Rows: SHA-18, SHA-23
+/// Rows: SHA-18
 #[test]
 fn a_start_needs_no_room() {
     let share = Share::builder().limit_bytes(2 << 20).create().unwrap();

@@ -339,7 +339,7 @@ fn what_a_dead_process_held_is_given_back() -> Tried<()> {
 
 /// Also without a call for that, where there is no other room.
 ///
-/// Rows: SHA-23, SHA-49
+/// Rows: SHA-49
 fn what_a_dead_process_held_is_room_for_others() -> Tried<()> {
     type Write = fn(&Share, Vec<u8>) -> Tried<()>;
     let writes: [(&str, Write); 8] = [
