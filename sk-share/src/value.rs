@@ -354,7 +354,8 @@ pub(crate) fn with_writing<R>(
     deadline: Option<Instant>,
     work: impl FnOnce(&mut Writing<'_, '_, '_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    object.check()?;
+    // Whether this process may have the handle is looked at where it takes the lock.
+    object.check_again()?;
     let space = &*object.space;
     let arena = space.arena();
     let flip = Flip::at(&space.commons, object.found.body)?.in_arena(&arena);
@@ -428,18 +429,15 @@ impl<'w, 'f, 'g> Writing<'w, 'f, 'g> {
         // Whoever was to change it may have made a copy of this process, which has no lock.
         self.space.commons.region().check_incarnation()?;
         let is_stopped = self.is_stopped();
-        let written =
-            if is_stopped { self.waiting().write(bytes) } else { self.writer.commit(bytes) };
-        match written {
-            Err(error) if error.is_limit() => {
-                let version = self.waiting().write_again(bytes, error, is_stopped)?;
-                if !is_stopped {
-                    self.writer.repaired();
-                }
-                Ok(version)
-            }
-            written => written,
+        // A short one needs no room, and so no function that looks at `self` from outside.
+        if !is_stopped && Flip::<Commons>::is_short(bytes) {
+            return self.writer.commit(bytes);
         }
+        let version = self.waiting().write_with_room(bytes, is_stopped)?;
+        if !is_stopped {
+            self.writer.repaired();
+        }
+        Ok(version)
     }
 
     /// For a transaction: writes the bytes beside the value, which then commits as this version.
@@ -511,13 +509,16 @@ struct Waiting<'w, 'f, 'g> {
 }
 
 impl Waiting<'_, '_, '_> {
-    /// After an error for want of room: there may be more now.
-    #[cold]
-    fn write_again(&self, bytes: &[u8], error: Error, is_stopped: bool) -> Result<u64, Error> {
-        if !self.space.is_room_made() {
-            return Err(error);
+    /// Writes what may need room, and makes some if there is none.
+    #[inline(never)]
+    fn write_with_room(&self, bytes: &[u8], is_stopped: bool) -> Result<u64, Error> {
+        let write = || {
+            if is_stopped { self.write(bytes) } else { self.flip.commit_held(bytes, self.deadline) }
+        };
+        match write() {
+            Err(error) if error.is_limit() && self.space.is_room_made() => write(),
+            written => written,
         }
-        if is_stopped { self.write(bytes) } else { self.flip.commit_held(bytes, self.deadline) }
     }
 
     #[cold]

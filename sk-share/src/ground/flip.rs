@@ -108,6 +108,12 @@ impl<'g, G: Ground> Flip<'g, G> {
         Ok(Flip { ground, at, owner, version, begun, slots, arena: None })
     }
 
+    /// Whether a value lies in its slot, whatever its slot held before.
+    #[inline(always)]
+    pub(crate) fn is_short(bytes: &[u8]) -> bool {
+        bytes.len() as u64 <= IN_PLACE
+    }
+
     /// Where values of more than 64 bytes lie. The same for all who write this value.
     #[inline(always)]
     #[must_use]
@@ -193,7 +199,10 @@ impl<'g, G: Ground> Flip<'g, G> {
                 return Ok(version);
             }
         }
-        self.lock(deadline)?.read(bytes)
+        let writer = self.lock(deadline)?;
+        // Who was overtaken by nobody found a damaged count.
+        self.next()?;
+        writer.read(bytes)
     }
 
     /// Commits `bytes`, after all that was committed before, and gives the version.
@@ -308,6 +317,17 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// Copies the slot of `version`, which was loaded with acquire (A3).
     #[inline(always)]
     fn copy<B: Buffer + ?Sized>(&self, version: u64, bytes: &mut B) -> Result<Copied, Error> {
+        self.copy_unless(version, bytes, || self.is_overtaken(version))
+    }
+
+    /// As [`copy`](Flip::copy), by who says whether it is overtaken: it never is for the holder of the lock.
+    #[inline(always)]
+    fn copy_unless<B: Buffer + ?Sized>(
+        &self,
+        version: u64,
+        bytes: &mut B,
+        is_overtaken: impl Fn() -> bool,
+    ) -> Result<Copied, Error> {
         if version == 0 {
             bytes.of_length(0)?;
             return Ok(Copied::Whole);
@@ -321,7 +341,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         let too_long = || Error::damaged_at("the length of a value", slot.at, length);
         if length > IN_PLACE {
             // Before memory is asked for: the length may be of another commit than the version.
-            if self.is_overtaken(version) {
+            if is_overtaken() {
                 return Ok(Copied::Overtaken);
             }
             if !self.arena.is_some_and(|arena| arena.may_hold(block, length)) {
@@ -333,7 +353,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         }
         let to = match bytes.of_length(usize::try_from(length).map_err(|_| too_long())?) {
             Ok(to) => to,
-            Err(_) if self.is_overtaken(version) => return Ok(Copied::Overtaken),
+            Err(_) if is_overtaken() => return Ok(Copied::Overtaken),
             Err(error) => return Err(error),
         };
         // By what `to` is long, which a caller may know before it runs.
@@ -343,7 +363,7 @@ impl<'g, G: Ground> Flip<'g, G> {
         } else {
             ground.copy_out(block, to)
         };
-        if self.is_overtaken(version) {
+        if is_overtaken() {
             return Ok(Copied::Overtaken);
         }
         copied?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::buffer::copy_in;
-use super::{BEGUN, Buffer, Copied, Flip, IN_PLACE, Slot};
+use super::{BEGUN, Buffer, Flip, IN_PLACE, Slot};
 use crate::error::Error;
 use crate::ground::arena::{Arena, Reservation};
 use crate::ground::checksum::checksum;
@@ -101,14 +101,9 @@ impl<'f, 'g, G: Ground> Writer<'f, 'g, G> {
     #[inline(always)]
     pub fn read<B: Buffer + ?Sized>(&self, bytes: &mut B) -> Result<u64, Error> {
         let version = self.version();
-        match self.flip.copy(version, bytes)? {
-            Copied::Whole => Ok(version),
-            // Nobody writes while we hold the lock.
-            Copied::Overtaken => {
-                let begun = self.flip.begun.load(Ordering::Relaxed);
-                Err(Error::damaged_at("the count of commits", self.flip.at + BEGUN, begun))
-            }
-        }
+        // Nobody writes while we hold the lock.
+        self.flip.copy_unless(version, bytes, || false)?;
+        Ok(version)
     }
 
     /// Has the next commit, if it is of at most so many bytes, need no room that is not there already.
@@ -167,7 +162,6 @@ impl<G: Ground> fmt::Debug for Writer<'_, '_, G> {
 /// need not lie in memory.
 impl<'g, G: Ground> Flip<'g, G> {
     /// As [`Writer::commit`], for the holder of the lock, who then has the guard [repaired](Guard::repaired).
-    #[cold]
     pub(crate) fn commit_held(
         &self,
         bytes: &[u8],
@@ -244,7 +238,7 @@ impl<'g, G: Ground> Flip<'g, G> {
 
     /// The number of the next commit.
     #[inline(always)]
-    fn next(&self) -> Result<u64, Error> {
+    pub(super) fn next(&self) -> Result<u64, Error> {
         let number = self.version();
         let begun = self.begun.load(Ordering::Relaxed);
         if begun.wrapping_sub(number) > 1 {
