@@ -76,8 +76,8 @@ fn what_is_written_while_stopped_comes_at_the_start() {
 /// Rows: SHA-18
 #[test]
 fn a_start_needs_no_room() {
-    let share = Share::builder().limit_bytes(2 << 20).create().unwrap();
-    let lengths = |turn: usize| 70 + turn * 977 % 20_000;
+    let share = Share::builder().limit_bytes(1 << 20).create().unwrap();
+    let lengths = |turn: usize| 70 + turn * 977 % 10_000;
     let values: Vec<Shared<Vec<u8>>> = (0..40)
         .map(|number| share.value(&format!("value {number}"), vec![0; lengths(number)]).unwrap())
         .collect();
@@ -88,7 +88,7 @@ fn a_start_needs_no_room() {
         for turn in 0..400_usize {
             let number = turn * 7 % values.len();
             // Longer and shorter ones, and more and more.
-            let bytes = vec![first; lengths(turn * 3) + turn * 100];
+            let bytes = vec![first; lengths(turn * 3) + turn * 50];
             match values[number].set(&bytes) {
                 Ok(_) => expected[number] = bytes,
                 Err(error) => {
