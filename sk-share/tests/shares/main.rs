@@ -250,6 +250,8 @@ fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
             other.set(&2)?;
             stopped.set(1);
             kid.was_killed()?;
+            // Who reads does not wait until the death is noticed, which may take a moment; who asks for names does.
+            share.names()?;
             assert!(share.is_running()?);
             assert_eq!(read(&objects)?, 2, "{what} after {point}");
             // One reader, and all is as after any start.
