@@ -10,7 +10,7 @@ use std::time::Instant;
 use sk_cereal::{Session, internal};
 use sk_share::{Share, Shared};
 
-use super::patience::{SHORT, WATCHDOG, add_up};
+use super::patience::{Polled, SHORT, WATCHDOG, add_up};
 
 /// Rows: SHA-16, SHA-17, SHA-22
 #[test]
@@ -254,6 +254,31 @@ fn within_a_change(value: &Shared<u32>, work: impl FnOnce(&Sender<()>)) {
     });
 }
 
+/// Rows: SHA-50
+#[test]
+fn a_copy_of_a_stopped_share_keeps_no_name_from_a_writer_for_long() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    within_a_change(&value, |end| {
+        std::thread::scope(|scope| {
+            let copy = scope.spawn(|| internal::to_vec(&share).map(|_| ()));
+            // It has the names now, or very soon: whoever wants one comes behind it, and gets it all the same.
+            while !copy.is_finished() {
+                share.value("new", 1_u32).unwrap();
+            }
+            let error = copy.join().unwrap().unwrap_err().to_string();
+            assert!(error.contains("deadline"), "{error}");
+        });
+        end.send(()).unwrap();
+    });
+    let copy = internal::from_slice::<Share>(&internal::to_vec(&share).unwrap()).unwrap();
+    assert_eq!(copy.get::<u32>("value").unwrap().get().unwrap(), 1);
+    share.start().unwrap();
+    assert_eq!(value.get().unwrap(), 2);
+    add_up(&share);
+}
+
 /// Rows: SHA-17
 #[test]
 fn a_start_keeps_nobody_from_ending_a_write() {
@@ -378,18 +403,35 @@ fn a_start_within_a_change_is_ended_by_others() {
     let share = Share::new().unwrap();
     let value = share.value("value", 1_u32).unwrap();
     let other = share.value("other", 1_u32).unwrap();
+    let (list, queue) = (share.list::<u8>("list").unwrap(), share.queue::<u8>("queue", 1).unwrap());
     assert!(share.stop(WATCHDOG).unwrap());
     other.set(&2).unwrap();
     value.set(&2).unwrap();
+    let mut names = share.watch("other").unwrap();
+    let told = Polled::pending(names.changed());
+    let mut changes = value.watch().unwrap();
+    let changed = Polled::pending(changes.changed());
     let update = value.update(|value| {
         *value += 1;
         let error = share.start().unwrap_err();
         assert!(error.is_reentry(), "{error}");
+        // That the start is not at its end keeps nobody from hearing of what it has done.
+        told.is_woken();
+        // Nor do those wake themselves or each other who come while it is not.
+        let pops = [Polled::pending(queue.pop()), Polled::pending(queue.pop())];
+        let lengths =
+            [Polled::pending(list.wait_for_len(1)), Polled::pending(list.wait_for_len(1))];
+        let names = Polled::pending(share.watch("list").unwrap().changed());
+        pops.iter().for_each(Polled::sleeps);
+        lengths.iter().for_each(Polled::sleeps);
+        names.sleeps();
         assert!(share.is_running().unwrap());
         assert_eq!(other.get().unwrap(), 2);
     });
     update.unwrap();
-    // What it wrote came after the start, and waits for nothing else.
+    // What it wrote came after the start, and waits for nothing else, not even for a reader.
+    changed.is_woken();
+    assert_eq!(value.version().unwrap(), 2);
     assert_eq!(value.get().unwrap(), 3);
     assert_eq!(share.stats().unwrap().pending, 0);
     assert!(share.stop(WATCHDOG).unwrap());
