@@ -19,18 +19,20 @@
 //! before that. There is room for that commit before anything is
 //! written to `pending`, so that no start fails for want of it.
 
+mod pending;
+
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+use pending::{PENDING, Waiting};
 use sk_function::{Operation, Source};
 
 use crate::codec::{Bytes, Codec, Encoded};
 use crate::error::Error;
 use crate::ground::{
-    Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, checksum,
-    into,
+    Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, into,
 };
 use crate::memory::Commons;
 use crate::share::layout::{STARTING, STOPPED};
@@ -42,11 +44,7 @@ use crate::watch::Watch;
 
 /// Where the event count of a value lies.
 pub(crate) const CHANGES: u64 = 12;
-const PENDING: u64 = Flip::<'static, Commons>::BYTES;
 pub(crate) const BODY_BYTES: u64 = PENDING + 8;
-
-/// Before the bytes of a pending value: their length and their checksum.
-const PENDING_HEADER: u64 = 16;
 
 /// How long one waits for the books of the arena to free an object: whoever has stopped at them must not keep all names
 /// waiting. Then it is freed the next time.
@@ -519,104 +517,6 @@ impl Bytes for Writing<'_, '_, '_> {
             }
             _ => self.writer.read(buffer),
         }
-    }
-}
-
-/// Which commit what waits is.
-#[derive(PartialEq, Eq)]
-enum AsWhat {
-    Next,
-    Last,
-}
-
-/// What is written while the share is stopped, by whoever has the lock of the value.
-struct Waiting<'w, 'f, 'g> {
-    space: &'w Space,
-    body: Offset,
-    arena: &'w Arena<'g, Commons>,
-    flip: &'f Flip<'g, Commons>,
-    deadline: Option<Instant>,
-}
-
-impl Waiting<'_, '_, '_> {
-    /// Writes what may need room, and makes some if there is none.
-    #[inline(never)]
-    fn write_with_room(&self, bytes: &[u8], is_stopped: bool) -> Result<u64, Error> {
-        let write = || {
-            if is_stopped { self.write(bytes) } else { self.flip.commit_held(bytes, self.deadline) }
-        };
-        match write() {
-            Err(error) if error.is_limit() && self.space.is_room_made() => write(),
-            written => written,
-        }
-    }
-
-    #[cold]
-    fn write(&self, bytes: &[u8]) -> Result<u64, Error> {
-        let commons = &self.space.commons;
-        let length = bytes.len() as u64;
-        let version = self.flip.version().wrapping_add(1);
-        let word = self.body + PENDING;
-        // Before anything waits: whoever starts the share must not need room.
-        self.flip.reserve_held(length, self.deadline)?;
-        let reservation = self.arena.exchange(word, PENDING_HEADER + length, self.deadline)?;
-        let block = reservation.block();
-        commons.u64(block)?.store(length, Ordering::Relaxed);
-        commons.u64(block + 8)?.store(checksum(version, bytes), Ordering::Relaxed);
-        commons.copy_in(block + PENDING_HEADER, bytes)?;
-        commons.point("value.pending");
-        reservation.link()?;
-        commons.point("value.waits");
-        Ok(version)
-    }
-
-    /// What waits, in this block, and the version that it will be.
-    #[cold]
-    fn read(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<u64, Error> {
-        self.read_as(block, buffer)?;
-        Ok(self.flip.version().wrapping_add(1))
-    }
-
-    /// What waits, in this block, and whether it is committed already, by one who could not give the block back.
-    #[cold]
-    fn read_as(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<AsWhat, Error> {
-        let commons = &self.space.commons;
-        let length = commons.u64(block)?.load(Ordering::Relaxed);
-        let damaged = || Error::damaged_at("the length of a value that waits", block, length);
-        if length.saturating_add(PENDING_HEADER) > self.arena.bytes_of(block)? {
-            return Err(damaged());
-        }
-        let bytes = buffer.of_length(usize::try_from(length).map_err(|_| damaged())?)?;
-        commons.copy_out(block + PENDING_HEADER, bytes)?;
-        let version = self.flip.version();
-        let found = commons.u64(block + 8)?.load(Ordering::Relaxed);
-        // Nobody commits anything else before the block is given back.
-        if found == checksum(version.wrapping_add(1), bytes) {
-            Ok(AsWhat::Next)
-        } else if found == checksum(version, bytes) {
-            Ok(AsWhat::Last)
-        } else {
-            Err(Error::damaged_at("the checksum of a value that waits", block, found))
-        }
-    }
-
-    /// Commits what waits, and says whether anything did.
-    #[cold]
-    fn publish(&self) -> Result<bool, Error> {
-        let word = self.body + PENDING;
-        let block = self.space.commons.u64(word)?.load(Ordering::Relaxed);
-        if block == 0 {
-            return Ok(false);
-        }
-        let mut bytes = Vec::new();
-        if self.read_as(block, &mut bytes)? == AsWhat::Next {
-            self.flip.commit_held(&bytes, self.deadline)?;
-            self.space.commons.point("value.published");
-            // Also by one who has only come to publish, and is at the end of no start.
-            self.space.notify_watchers();
-        }
-        self.arena.release(word, self.deadline)?;
-        Ok(true)
     }
 }
 

@@ -237,7 +237,7 @@ impl Start {
                 None => Ok(()),
             });
             // What cannot be published keeps nothing else from it.
-            first = first.and(published);
+            first = first.and(published.map_err(|error| space.report(found.serial, error)));
             space.commons.point("share.published");
         }
         first?;
@@ -289,7 +289,9 @@ pub(crate) fn help_start(space: &Space) {
             return Ok(());
         }
         // With the names all the time, as it waits for nobody.
-        let publish = |found: &Found| kind::publish(space, found, now);
+        let publish = |found: &Found| {
+            kind::publish(space, found, now).map_err(|error| space.report(found.serial, error))
+        };
         all_that_waits(names)?.iter().map(publish).fold(Ok(()), Result::and)?;
         run(space)
     });

@@ -628,3 +628,45 @@ fn a_stopped_share_travels_as_a_copy_and_a_running_one_does_not() {
     add_up(&copy);
     add_up(&share);
 }
+
+/// Rows: SHA-17, SHA-24
+#[cfg(not(sk_portable))]
+#[test]
+fn what_waits_and_is_damaged_is_told_of_once() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", "before".to_owned()).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    let waits = "what waits for the start, and is damaged before";
+    value.set(&waits.to_owned()).unwrap();
+    let session = Session::hand_over();
+    session.enter(|| internal::to_vec(&share)).unwrap();
+    let shares = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut count = 0;
+    for file in shares {
+        let path = file.unwrap().path();
+        let is_ours = |link: std::path::PathBuf| link.to_string_lossy().contains("sk-share");
+        if !std::fs::read_link(&path).is_ok_and(is_ours) {
+            continue;
+        }
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let found = bytes.windows(waits.len()).position(|window| window == waits.as_bytes());
+        if let Some(at) = found {
+            file.write_all_at(b"W", at as u64).unwrap();
+            count += 1;
+        }
+    }
+    assert_eq!(count, 1, "what waits lies in one place");
+    assert!(share.start().is_err());
+    assert!(share.has_error());
+    share.start().unwrap();
+    assert!(share.is_running().unwrap());
+    assert_eq!(value.get().unwrap(), "before");
+    value.set(&"after".to_owned()).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    value.set(&"later".to_owned()).unwrap();
+    share.start().unwrap();
+    assert_eq!(value.get().unwrap(), "later");
+    add_up(&share);
+}
