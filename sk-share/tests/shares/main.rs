@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
+use sk_share::memory::Roster;
 use sk_share::{ChangeKind, Share, Shared, SharedList, SharedQueue, update_together};
 
 use program::{Kid, ROLE, Tried, WATCHDOG, spawn, start};
@@ -255,9 +256,10 @@ fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
             objects.2.push(&2).wait()?;
             other.set(&2)?;
             stopped.set(1);
+            let process = kid.process_id();
             kid.was_killed()?;
-            // Who reads does not wait until the death is noticed, which may take a moment; who asks for names does.
-            share.names()?;
+            // Who reads does not wait until the death is noticed, which may take a moment.
+            is_noticed(process)?;
             assert!(share.is_running()?);
             assert_eq!(read(&objects)?, 2, "{what} after {point}");
             // One reader, and all is as after any start.
@@ -265,6 +267,17 @@ fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
             assert_eq!(other.version()?, 2, "{what} after {point}");
             assert_eq!(share.check(None)?, [""; 0]);
         }
+    }
+    Ok(())
+}
+
+/// Waits until this process has noticed the death of that one.
+fn is_noticed(process: u32) -> Tried<()> {
+    let roster = Roster::current()?;
+    let begin = Instant::now();
+    while roster.members()?.iter().any(|member| roster.process_id(*member) == Some(process)) {
+        assert!(begin.elapsed() < WATCHDOG, "{:?} are there", roster.members()?);
+        std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }

@@ -36,6 +36,10 @@ pub(crate) struct Kid {
 }
 
 impl Kid {
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         // One that has ended already is not reaped before this is dropped, so its number is its own.
         let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
