@@ -256,10 +256,8 @@ fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
             objects.2.push(&2).wait()?;
             other.set(&2)?;
             stopped.set(1);
-            let process = kid.process_id();
-            kid.was_killed()?;
             // Who reads does not wait until the death is noticed, which may take a moment.
-            is_noticed(process)?;
+            is_noticed(kid.was_killed()?)?;
             assert!(share.is_running()?);
             assert_eq!(read(&objects)?, 2, "{what} after {point}");
             // One reader, and all is as after any start.

@@ -36,10 +36,6 @@ pub(crate) struct Kid {
 }
 
 impl Kid {
-    pub(crate) fn process_id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn signal(&self, signal: Signal) {
         // One that has ended already is not reaped before this is dropped, so its number is its own.
         let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
@@ -50,9 +46,11 @@ impl Kid {
         Ok(self.child.wait()?)
     }
 
-    pub(crate) fn was_killed(self) -> Tried<()> {
+    /// An error if it was not; the number that it had.
+    pub(crate) fn was_killed(self) -> Tried<u32> {
+        let process = self.child.id();
         let status = self.ended()?;
-        if status.signal() == Some(9) { Ok(()) } else { Err(format!("it {status}").into()) }
+        if status.signal() == Some(9) { Ok(process) } else { Err(format!("it {status}").into()) }
     }
 
     pub(crate) fn succeeded(self) -> Tried<()> {
