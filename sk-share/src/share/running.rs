@@ -237,7 +237,7 @@ impl Start {
                 None => Ok(()),
             });
             // What cannot be published keeps nothing else from it.
-            first = first.and(published.map_err(|error| space.report(found.serial, error)));
+            first = first.and(published.map_err(|error| told(space, found, error)));
             space.commons.point("share.published");
         }
         first?;
@@ -255,6 +255,11 @@ fn publish_but_mine(space: &Space, found: &Found, deadline: Option<Instant>) -> 
         Err(error) if error.is_reentry() && !kind::is_pending(space, found)? => Ok(()),
         result => result,
     }
+}
+
+/// Notes what is wrong with an object. That somebody is at it is no fault.
+fn told(space: &Space, found: &Found, error: Error) -> Error {
+    if error.fault().is_some() { space.report(found.serial, error) } else { error }
 }
 
 /// With the names, once all is published.
@@ -290,7 +295,7 @@ pub(crate) fn help_start(space: &Space) {
         }
         // With the names all the time, as it waits for nobody.
         let publish = |found: &Found| {
-            kind::publish(space, found, now).map_err(|error| space.report(found.serial, error))
+            kind::publish(space, found, now).map_err(|error| told(space, found, error))
         };
         all_that_waits(names)?.iter().map(publish).fold(Ok(()), Result::and)?;
         run(space)
