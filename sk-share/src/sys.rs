@@ -14,7 +14,7 @@ mod linux;
 mod portable;
 
 pub(crate) use file::{
-    file_size_limit, grow_to, inherited, random, read_at, size_of_file, write_at,
+    file_size_limit, grow_to, identity_of_file, inherited, random, read_at, size_of_file, write_at,
 };
 pub(crate) use mapping::{Held, Mapping, page_bytes};
 pub(crate) use pass::{adopt, inheritable};

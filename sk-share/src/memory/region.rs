@@ -18,7 +18,7 @@ const LAYOUT: u32 = if cfg!(sk_portable) { 1 << 16 | 1 } else { 1 };
 /// Offsets in the header.
 const AT_MAGIC: u64 = 0;
 const AT_LAYOUT: u64 = 8;
-const AT_KIND: u64 = 12;
+pub(super) const AT_KIND: u64 = 12;
 const AT_ID: u64 = 16;
 const AT_ROSTER: u64 = 32;
 const AT_LIMIT: u64 = 48;
@@ -109,6 +109,9 @@ impl Kind {
 
     /// The bytes of a blob.
     pub const BLOB: Kind = Kind(3);
+
+    /// The two rings of a pipe.
+    pub const PIPE: Kind = Kind(4);
 
     /// The kind with this number.
     pub const fn new(number: u32) -> Kind {
