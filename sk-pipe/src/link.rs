@@ -1,0 +1,176 @@
+//! The socket between the two ends of a pipe: descriptors beside messages, and bells for tasks.
+//!
+//! Everything on it is a record of eight bytes: zero is a bell, any other number says of which message the descriptors
+//! are that come with it. A peek takes the descriptors and a read the record, so that a process that has no number left
+//! for them loses nothing.
+//!
+//! The kernel closes it with the last process that could still use the end, also while that end is on its way: so a
+//! point that was lost is noticed, if not at once.
+
+use std::collections::VecDeque;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
+    send, sendmsg, socketpair,
+};
+
+use crate::error::Error;
+use crate::sync::{Arc, Mutex, lock};
+
+/// So many descriptors the kernel takes with one record.
+const MOST_FILES: usize = 253;
+const RECORD: usize = 8;
+const BELL: u64 = 0;
+
+/// One end of the socket.
+pub(crate) struct Link {
+    socket: Arc<OwnedFd>,
+    /// What has come and was not asked for yet.
+    arrived: Mutex<VecDeque<(u64, OwnedFd)>>,
+}
+
+impl Link {
+    /// Both ends of a new one.
+    pub(crate) fn pair() -> Result<(Link, Link), Error> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (one, two) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(|errno| Error::system("cannot make a pair of sockets", 2, errno))?;
+        Ok((Link::of(Arc::new(one)), Link::of(Arc::new(two))))
+    }
+
+    pub(crate) fn of(socket: Arc<OwnedFd>) -> Link {
+        Link { socket, arrived: Mutex::default() }
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
+        &self.socket
+    }
+
+    /// Wakes the process of the other end, which waits for this socket.
+    #[cold]
+    pub(crate) fn ring(&self) {
+        // Where there is no room it has not read what would wake it; where it is dead, others tell.
+        let _ = send(&*self.socket, &BELL.to_ne_bytes(), FLAGS);
+    }
+
+    /// Sends descriptors under this number, and says how many there was room for.
+    pub(crate) fn send_files(&self, tag: u64, files: &[BorrowedFd<'_>]) -> Result<usize, Error> {
+        let mut sent = 0;
+        for some in files.chunks(MOST_FILES) {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];
+            let mut beside = SendAncillaryBuffer::new(&mut space);
+            beside.push(SendAncillaryMessage::ScmRights(some));
+            let record = tag.to_ne_bytes();
+            match sendmsg(&*self.socket, &[IoSlice::new(&record)], &mut beside, FLAGS) {
+                Ok(_) => sent += some.len(),
+                Err(Errno::AGAIN) => break,
+                Err(errno) => {
+                    let count = files.len() as u64;
+                    return Err(Error::system("cannot send descriptors", count, errno));
+                }
+            }
+        }
+        Ok(sent)
+    }
+
+    /// The descriptors that came under this number, once there are so many. What came before them was of messages that
+    /// nobody got to send.
+    pub(crate) fn take_files(&self, tag: u64, count: usize) -> Result<Option<Vec<OwnedFd>>, Error> {
+        let mut arrived = lock(&self.arrived);
+        self.read_all(&mut arrived)?;
+        let before = arrived.iter().position(|(there, _)| *there == tag).unwrap_or(arrived.len());
+        arrived.drain(..before);
+        if arrived.iter().take_while(|(there, _)| *there == tag).count() < count {
+            return Ok(None);
+        }
+        Ok(Some(arrived.drain(..count).map(|(_, file)| file).collect()))
+    }
+
+    /// Takes all bells off the socket, so that the next one is heard.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        self.read_all(&mut lock(&self.arrived))
+    }
+
+    fn read_all(&self, arrived: &mut VecDeque<(u64, OwnedFd)>) -> Result<(), Error> {
+        while let Some(tag) = self.read_one(arrived)? {
+            debug_assert!(tag == BELL || !arrived.is_empty());
+        }
+        Ok(())
+    }
+
+    fn read_one(&self, arrived: &mut VecDeque<(u64, OwnedFd)>) -> Result<Option<u64>, Error> {
+        let mut record = [0; RECORD];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];
+        let mut beside = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let peeked =
+            recvmsg(&*self.socket, &mut [IoSliceMut::new(&mut record)], &mut beside, flags);
+        let peeked = match peeked {
+            Ok(peeked) if peeked.bytes == RECORD => peeked,
+            // The end of it, or half a record, which nobody of ours writes.
+            Ok(_) | Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(None),
+            Err(errno) => return Err(Error::system("cannot read the socket of a pipe", 8, errno)),
+        };
+        let mut files = Vec::new();
+        for message in beside.drain() {
+            if let RecvAncillaryMessage::ScmRights(some) = message {
+                files.extend(some);
+            }
+        }
+        if peeked.flags.contains(ReturnFlags::CTRUNC) {
+            let count = files.len() as u64;
+            let what =
+                "no descriptor left for what came beside a message, of which so many had one";
+            return Err(Error::system(what, count, Errno::MFILE));
+        }
+        let read = recv(&*self.socket, &mut record, RecvFlags::DONTWAIT);
+        read.map_err(|errno| Error::system("cannot read the socket of a pipe", 8, errno))?;
+        let tag = u64::from_ne_bytes(record);
+        arrived.extend(files.into_iter().map(|file| (tag, file)));
+        Ok(Some(tag))
+    }
+
+    /// Whether no process has the other end any more.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let polled = poll(&mut fds, Some(&now));
+        let hung = |fd: &PollFd<'_>| fd.revents().contains(PollFlags::HUP);
+        polled.is_ok() && fds.iter().any(hung)
+    }
+}
+
+const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(count: usize) -> Vec<OwnedFd> {
+        (0..count).map(|_| std::fs::File::open("/dev/null").unwrap().into()).collect()
+    }
+
+    #[test]
+    fn descriptors_come_in_order_and_those_of_messages_never_sent_are_closed() {
+        let (one, two) = Link::pair().unwrap();
+        let some = files(300);
+        let some: Vec<_> = some.iter().map(|file| file.as_fd()).collect();
+        assert_eq!(one.send_files(7, &some[..2]).unwrap(), 2);
+        one.ring();
+        assert_eq!(one.send_files(8, &some).unwrap(), 300);
+        assert_eq!(two.take_files(8, 300).unwrap().unwrap().len(), 300);
+        assert!(two.take_files(8, 1).unwrap().is_none());
+        two.clear().unwrap();
+        assert!(!two.is_hung_up());
+        drop(one);
+        assert!(two.is_hung_up());
+        two.ring();
+        assert!(two.take_files(9, 1).unwrap().is_none());
+    }
+}

@@ -1,0 +1,129 @@
+//! One thread of this process waits for the sockets of all pipes at which tasks wait, however many.
+//!
+//! It is started by the first task that has to wait. Whoever rings the bell of an end makes its socket readable; the
+//! thread wakes the tasks of that end, which look. It also hears of every death, and once in five seconds it looks at
+//! all ends by itself, so that no damaged word lets a task sleep for ever.
+
+use std::collections::HashMap;
+use std::task::{Wake, Waker};
+use std::thread::Builder;
+use std::time::Duration;
+
+use polling::{Event, Events, Poller};
+use sk_share::memory::{DeathWatch, Roster};
+
+use crate::end::End;
+use crate::error::Error;
+use crate::sync::{Arc, Mutex, Weak, lock};
+use crate::sys;
+
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const STACK_BYTES: usize = 128 << 10;
+
+/// The one of this process; a copy made by fork gets one of its own.
+static REACTOR: Mutex<Option<Arc<Reactor>>> = Mutex::new(None);
+
+struct Reactor {
+    process: u32,
+    poller: Poller,
+    ends: Mutex<HashMap<usize, Registered>>,
+}
+
+struct Registered {
+    end: Weak<End>,
+}
+
+/// Has the tasks that wait at this end woken from here on, until it is dropped.
+pub(crate) fn register(end: &Arc<End>) -> Result<(), Error> {
+    let reactor = Reactor::of_process(end)?;
+    let key = key_of(end);
+    let mut ends = lock(&reactor.ends);
+    if ends.get(&key).is_some_and(|there| there.end.upgrade().is_some()) {
+        return Ok(());
+    }
+    let added = sys::watch(&reactor.poller, end.link.socket(), Event::readable(key));
+    added.map_err(|error| Error::system("cannot wait for the socket of a pipe", 1, error))?;
+    ends.insert(key, Registered { end: Arc::downgrade(end) });
+    Ok(())
+}
+
+/// The end is about to be dropped.
+pub(crate) fn forget(end: &End) {
+    let Some(reactor) = lock(&REACTOR).clone() else { return };
+    if reactor.process == std::process::id()
+        && lock(&reactor.ends).remove(&(std::ptr::from_ref(end) as usize)).is_some()
+    {
+        // It leaves the poller with its last descriptor at the latest.
+        let _ = reactor.poller.delete(end.link.socket());
+    }
+}
+
+fn key_of(end: &Arc<End>) -> usize {
+    Arc::as_ptr(end) as usize
+}
+
+impl Reactor {
+    fn of_process(end: &End) -> Result<Arc<Reactor>, Error> {
+        let mut here = lock(&REACTOR);
+        let process = std::process::id();
+        if let Some(reactor) = here.as_ref().filter(|reactor| reactor.process == process) {
+            return Ok(Arc::clone(reactor));
+        }
+        let poller = Poller::new()
+            .map_err(|error| Error::system("cannot wait for sockets of pipes", 1, error))?;
+        let reactor = Arc::new(Reactor { process, poller, ends: Mutex::default() });
+        let (its, roster) = (Arc::clone(&reactor), end.commons.roster().clone());
+        Builder::new()
+            .name("sk-pipe".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || its.run(&roster))
+            .map_err(|error| Error::system("cannot start a thread for tasks", 1, error))?;
+        Ok(Arc::clone(here.insert(reactor)))
+    }
+
+    fn run(self: &Arc<Self>, roster: &Roster) {
+        let mut events = Events::new();
+        let death = Waker::from(Arc::new(OnDeath(Arc::clone(self))));
+        let mut watch: Option<(sk_share::memory::Deaths, DeathWatch)> = None;
+        loop {
+            let deaths = roster.deaths();
+            let is_death = watch.as_ref().is_none_or(|(seen, _)| *seen != deaths);
+            if is_death {
+                // Without a watch the look of every five seconds has to do.
+                watch = roster.on_death(deaths, &death).ok().map(|watch| (deaths, watch));
+                self.all(End::wake_tasks);
+            }
+            events.clear();
+            // An error is that of a signal, or of a poller that tells nothing any more: then the time alone tells.
+            let count = self.poller.wait(&mut events, Some(LOOK_AGAIN)).unwrap_or(0);
+            for event in events.iter() {
+                let end = lock(&self.ends).get(&event.key).and_then(|there| there.end.upgrade());
+                if let Some(end) = end {
+                    sys::watch_on(&self.poller, end.link.socket(), Event::readable(event.key));
+                    end.wake_tasks();
+                }
+            }
+            if count == 0 {
+                // Also after a death, of which the watch has told: it tells once.
+                watch = None;
+                self.all(End::look_for_tasks);
+            }
+        }
+    }
+
+    fn all(&self, work: impl Fn(&End)) {
+        let ends: Vec<_> =
+            lock(&self.ends).values().filter_map(|there| there.end.upgrade()).collect();
+        ends.iter().for_each(|end| work(end));
+    }
+}
+
+/// Wakes the thread.
+struct OnDeath(Arc<Reactor>);
+
+impl Wake for OnDeath {
+    fn wake(self: Arc<Self>) {
+        // If it cannot be woken now, it looks in five seconds.
+        let _ = self.0.poller.notify();
+    }
+}

@@ -1,0 +1,72 @@
+//! Tasks at pipes.
+
+use futures::executor::block_on;
+use futures::{SinkExt as _, StreamExt as _};
+use sk_pipe::{builder, pair};
+use std::thread;
+
+use super::{SOON, WATCHDOG};
+
+/// Rows: PIPE-31
+#[test]
+fn tasks_send_and_receive() {
+    let (mut anchor, mut point) = pair::<u32, u32>().unwrap();
+    let other = thread::spawn(move || {
+        block_on(async {
+            while let Ok(number) = point.recv().await {
+                point.send(&(number + 1)).await.unwrap();
+            }
+        });
+    });
+    block_on(async {
+        for number in 0..2000 {
+            anchor.send(&number).await.unwrap();
+            assert_eq!(anchor.recv().timeout(WATCHDOG).await.unwrap(), number + 1);
+        }
+    });
+    drop(anchor);
+    other.join().unwrap();
+}
+
+/// Rows: PIPE-31
+#[test]
+fn a_receiver_is_a_stream_and_a_sender_a_sink() {
+    let (anchor, point) = builder().capacity(4096).pair::<Vec<u64>, ()>().unwrap();
+    let (mut sender, _receiver) = anchor.split();
+    let (_back, receiver) = point.split().unwrap();
+    let other = thread::spawn(move || block_on(receiver.map(Result::unwrap).collect::<Vec<_>>()));
+    let messages: Vec<_> =
+        (0..500).map(|number| vec![number; 20 + 1500 * usize::from(number % 50 == 0)]).collect();
+    block_on(async {
+        for message in &messages {
+            sender.feed(message.clone()).await.unwrap();
+        }
+        futures::SinkExt::<Vec<u64>>::close(&mut sender).await.unwrap();
+    });
+    assert_eq!(other.join().unwrap(), messages);
+}
+
+/// Rows: PIPE-31
+#[tokio::test]
+async fn a_receive_that_is_given_up_loses_nothing() {
+    let (mut anchor, mut point) = pair::<u32, ()>().unwrap();
+    let sender = tokio::task::spawn_blocking(move || {
+        for number in 0..200 {
+            anchor.send(&number).wait().unwrap();
+            if number % 10 == 0 {
+                thread::sleep(SOON / 10);
+            }
+        }
+    });
+    let mut next = 0;
+    while next < 200 {
+        tokio::select! {
+            number = point.recv() => {
+                assert_eq!(number.unwrap(), next);
+                next += 1;
+            }
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    sender.await.unwrap();
+}

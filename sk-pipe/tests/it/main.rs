@@ -1,0 +1,13 @@
+//! What pipes do within one process: the suite of both backends.
+
+mod asynchronous;
+mod messages;
+mod travel;
+
+use std::time::Duration;
+
+/// So long that who waits for it waits for nothing.
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(20);
+
+/// Soon enough that a test which waits for nothing does not take long.
+pub(crate) const SOON: Duration = Duration::from_millis(20);
