@@ -60,20 +60,14 @@ impl State {
     }
 }
 
-/// The points that an encoding gives away: a table of its session. Unless they are kept away they come back.
+/// The points that an encoding gives away: a table of its session.
 #[derive(Debug, Default)]
 pub(crate) struct Given(Vec<Arc<State>>);
 
 impl Given {
-    /// They have left.
-    pub(crate) fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|state| state.set(GIVEN, false));
+    /// They have not left.
+    pub(crate) fn take_back(&mut self) {
+        self.0.drain(..).for_each(|state| state.set(GIVEN, false));
     }
 }
 

@@ -59,6 +59,15 @@ struct Files {
     given: Given,
     tag: u64,
     sent: usize,
+    is_away: bool,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if !self.is_away {
+            self.given.take_back();
+        }
+    }
 }
 
 /// How far a message was sent that takes several frames.
@@ -268,24 +277,23 @@ impl Tx {
     ) -> Result<Option<Files>, Error> {
         let session = Session::hand_over();
         let encoded = session.enter(|| internal::append(value, bytes));
-        let given: Given = session.take();
+        let (table, given) = (session.take(), session.take());
+        let mut files = Files { table, given, tag: 0, sent: 0, is_away: false };
         encoded?;
-        let table: Descriptors = session.take();
-        if table.is_empty() {
-            given.keep();
+        if files.table.is_empty() {
             return Ok(None);
         }
         self.tags = self.tags.wrapping_add(1);
         // Of no other message of this pipe, and not that of a bell.
         let life = self.end.life()?;
-        let tag = life << 32 | u64::from(self.tags.max(1));
-        Ok(Some(Files { table, given, tag, sent: 0 }))
+        files.tag = life << 32 | u64::from(self.tags.max(1));
+        Ok(Some(files))
     }
 
     fn sent(&mut self, message: Message) {
         let Message { bytes, files, .. } = message;
-        if let Some(files) = files {
-            files.given.keep();
+        if let Some(mut files) = files {
+            files.is_away = true;
         }
         if bytes.capacity() <= KEPT {
             self.scratch = bytes;
