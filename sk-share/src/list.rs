@@ -16,6 +16,7 @@ use crate::share::kind;
 use crate::share::layout::{GATE, STARTING};
 use crate::share::space::{Object, Space};
 use crate::sync::{Arc, Ordering};
+use crate::value::reap_deadline;
 use crate::waiting::waiting;
 
 /// Where the shape of a list lies, the last that its maker writes.
@@ -90,7 +91,7 @@ pub(crate) mod whole {
         if space.commons.u64(body.wrapping_add(SHAPE))?.load(Ordering::Relaxed) == 0 {
             return Ok(());
         }
-        with(space, body, |list| list.destroy(None))
+        with(space, body, |list| list.destroy(reap_deadline()))
     }
 
     pub(crate) fn blocks(space: &Space, body: Offset) -> Result<Vec<Offset>, Error> {
@@ -110,7 +111,11 @@ pub(crate) mod whole {
         body: Offset,
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
-        with(space, body, |list| list.publish(deadline))
+        if with(space, body, |list| list.publish(deadline))? {
+            // Not at the end of the start only, which something else may keep from coming.
+            space.notify_activity();
+        }
+        Ok(())
     }
 
     pub(crate) fn is_pending(space: &Space, body: Offset) -> Result<bool, Error> {
@@ -132,10 +137,14 @@ pub(crate) mod whole {
     }
 
     /// The elements, one after another, each behind its length; before them how many bytes one may have in the list.
-    pub(crate) fn snapshot(space: &Space, body: Offset) -> Result<Vec<u8>, Error> {
+    pub(crate) fn snapshot(
+        space: &Space,
+        body: Offset,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, Error> {
         with(space, body, |list| {
             let mut bytes = list.inline().to_le_bytes().to_vec();
-            for element in list.read_all(None)?.iter() {
+            for element in list.read_all(deadline)?.iter() {
                 bytes.extend_from_slice(&(element.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(element);
             }
@@ -211,7 +220,9 @@ impl<T: 'static, C: Codec<T>> SharedList<T, C> {
                 if object.space.flags()? & STARTING != 0 {
                     // Whoever is to end the start may be dead.
                     help_start(&object.space);
-                    list.publish(self.deadline())?;
+                    if list.publish(self.deadline())? {
+                        object.space.notify_activity();
+                    }
                 }
                 work(list)
             })

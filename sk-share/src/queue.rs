@@ -17,6 +17,7 @@ use crate::share::kind;
 use crate::share::layout::{GATE, STARTING};
 use crate::share::space::{Object, Space};
 use crate::sync::{Arc, Ordering};
+use crate::value::reap_deadline;
 use crate::waiting::waiting;
 
 /// A queue of several processes, with room for so many elements: each is popped once, in the order in which they were
@@ -81,7 +82,7 @@ pub(crate) mod whole {
         if space.commons.u64(body)?.load(Ordering::Relaxed) == 0 {
             return Ok(());
         }
-        with(space, body, |queue| queue.destroy(None))
+        with(space, body, |queue| queue.destroy(reap_deadline()))
     }
 
     pub(crate) fn blocks(space: &Space, body: Offset) -> Result<Vec<Offset>, Error> {
@@ -101,7 +102,11 @@ pub(crate) mod whole {
         body: Offset,
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
-        with(space, body, |queue| queue.publish(deadline))
+        if with(space, body, |queue| queue.publish(deadline))? {
+            // Not at the end of the start only, which something else may keep from coming.
+            space.notify_activity();
+        }
+        Ok(())
     }
 
     pub(crate) fn is_pending(space: &Space, body: Offset) -> Result<bool, Error> {
@@ -121,11 +126,15 @@ pub(crate) mod whole {
 
     /// How many bytes of an element lie in the queue, how many elements there may be, and those that there are, each
     /// behind its length.
-    pub(crate) fn snapshot(space: &Space, body: Offset) -> Result<Vec<u8>, Error> {
+    pub(crate) fn snapshot(
+        space: &Space,
+        body: Offset,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, Error> {
         with(space, body, |queue| {
             let mut bytes = queue.inline().to_le_bytes().to_vec();
             bytes.extend_from_slice(&queue.capacity().to_le_bytes());
-            for element in queue.peek_all(None)? {
+            for element in queue.peek_all(deadline)? {
                 bytes.extend_from_slice(&(element.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(&element);
             }
@@ -170,7 +179,9 @@ impl Wait {
         let attempt = with(space, object.found.body, |queue| {
             if space.flags()? & STARTING != 0 {
                 help_start(space);
-                queue.publish(None)?;
+                if queue.publish(None)? {
+                    space.notify_activity();
+                }
             }
             look(queue, &mut self.state)
         })?;
@@ -231,7 +242,9 @@ impl<T: 'static, C: Codec<T>> SharedQueue<T, C> {
                 if object.space.flags()? & STARTING != 0 {
                     // Whoever is to end the start may be dead.
                     help_start(&object.space);
-                    queue.publish(self.deadline())?;
+                    if queue.publish(self.deadline())? {
+                        object.space.notify_activity();
+                    }
                 }
                 work(queue)
             })

@@ -14,22 +14,25 @@
 //! | STOPPED, STARTING | publishes `pending`, then as with none | with the lock: publishes, then the flip |
 //! | `IN_PROGRESS` | the flip, rolled forward if its last holder died | what is staged, if it is in the record |
 //!
-//! `pending` is published by a commit of its bytes and then given back. Who dies in between leaves it, and the
-//! next commits the same bytes again: nobody writes before that. There is room for that commit before anything is
+//! `pending` is published by a commit of its bytes and then given back. Who dies in between, or cannot give it back,
+//! leaves it, and the next finds by the version in its checksum that it is committed, and gives it back: nobody writes
+//! before that. There is room for that commit before anything is
 //! written to `pending`, so that no start fails for want of it.
+
+mod pending;
 
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+use pending::{PENDING, Waiting};
 use sk_function::{Operation, Source};
 
 use crate::codec::{Bytes, Codec, Encoded};
 use crate::error::Error;
 use crate::ground::{
-    Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, checksum,
-    into,
+    Arena, Attempt, Buffer, Flip, Found, Ground as _, IN_PROGRESS, Offset, Spec, Writer, into,
 };
 use crate::memory::Commons;
 use crate::share::layout::{STARTING, STOPPED};
@@ -41,14 +44,15 @@ use crate::watch::Watch;
 
 /// Where the event count of a value lies.
 pub(crate) const CHANGES: u64 = 12;
-const PENDING: u64 = Flip::<'static, Commons>::BYTES;
 pub(crate) const BODY_BYTES: u64 = PENDING + 8;
 
-/// Before the bytes of a pending value: their length and their checksum.
-const PENDING_HEADER: u64 = 16;
-
-/// How long one waits for the books of the arena to free a value.
+/// How long one waits for the books of the arena to free an object: whoever has stopped at them must not keep all names
+/// waiting. Then it is freed the next time.
 const REAP_PATIENCE: Duration = Duration::from_millis(500);
+
+pub(crate) fn reap_deadline() -> Option<Instant> {
+    Instant::now().checked_add(REAP_PATIENCE)
+}
 
 /// How often a reader looks again whose transaction ended as it looked, before it takes the lock.
 const TRIES: u32 = 8;
@@ -109,8 +113,7 @@ pub(crate) fn destroy(
     body: Offset,
 ) -> Result<(), Error> {
     space.transactions()?.let_go(body)?;
-    // Whoever has stopped at the books of the arena must not keep all names waiting: then it is freed the next time.
-    let deadline = Instant::now().checked_add(REAP_PATIENCE);
+    let deadline = reap_deadline();
     let commons = &space.commons;
     for word in Flip::at(commons, body)?.block_words() {
         arena.release(word, deadline)?;
@@ -312,9 +315,12 @@ impl<T: 'static, C: Codec<T>> Shared<T, C> {
     pub(crate) fn look_for_change(&self, seen: u64) -> Result<Attempt<u64>, Error> {
         let flip = Flip::at(&self.object.space.commons, self.object.found.body)?;
         let mut attempt = flip.look_for_change(seen)?;
-        // Who died between the commit of several values and the notice of this one has told nobody.
-        if matches!(attempt, Attempt::Sleep(_)) && self.object.space.flags()? & IN_PROGRESS != 0 {
-            self.object.space.transactions()?.help()?;
+        let space = &*self.object.space;
+        if matches!(attempt, Attempt::Sleep(_)) && space.flags()? & (IN_PROGRESS | STARTING) != 0 {
+            // Who died between the commit of several values and the notice of this one has told nobody; whoever is to
+            // end a start may be dead.
+            space.transactions()?.help()?;
+            help_start(space);
             attempt = flip.look_for_change(seen)?;
         }
         // After the look, so that a removal since then moved the word.
@@ -363,7 +369,22 @@ pub(crate) fn with_writing<R>(
     let mut writing = Writing::begin(space, object.found.body, &arena, &mut writer)?;
     // Again, now that nobody writes: what is removed does not come back.
     object.check_again()?;
-    work(&mut writing)
+    let result = work(&mut writing);
+    let is_stopped = writing.is_stopped();
+    drop(writer);
+    if is_stopped {
+        end_start(space)?;
+    }
+    result
+}
+
+/// For one who has left something to whoever starts the share: that one may have given up waiting for the lock.
+#[cold]
+fn end_start(space: &Space) -> Result<(), Error> {
+    if space.flags()? & STARTING != 0 {
+        help_start(space);
+    }
+    Ok(())
 }
 
 /// The flags of the share, for one who has the lock of this value. What its last holder has committed as a part of a
@@ -496,83 +517,6 @@ impl Bytes for Writing<'_, '_, '_> {
             }
             _ => self.writer.read(buffer),
         }
-    }
-}
-
-/// What is written while the share is stopped, by whoever has the lock of the value.
-struct Waiting<'w, 'f, 'g> {
-    space: &'w Space,
-    body: Offset,
-    arena: &'w Arena<'g, Commons>,
-    flip: &'f Flip<'g, Commons>,
-    deadline: Option<Instant>,
-}
-
-impl Waiting<'_, '_, '_> {
-    /// Writes what may need room, and makes some if there is none.
-    #[inline(never)]
-    fn write_with_room(&self, bytes: &[u8], is_stopped: bool) -> Result<u64, Error> {
-        let write = || {
-            if is_stopped { self.write(bytes) } else { self.flip.commit_held(bytes, self.deadline) }
-        };
-        match write() {
-            Err(error) if error.is_limit() && self.space.is_room_made() => write(),
-            written => written,
-        }
-    }
-
-    #[cold]
-    fn write(&self, bytes: &[u8]) -> Result<u64, Error> {
-        let commons = &self.space.commons;
-        let length = bytes.len() as u64;
-        let version = self.flip.version().wrapping_add(1);
-        let word = self.body + PENDING;
-        // Before anything waits: whoever starts the share must not need room.
-        self.flip.reserve_held(length, self.deadline)?;
-        let reservation = self.arena.exchange(word, PENDING_HEADER + length, self.deadline)?;
-        let block = reservation.block();
-        commons.u64(block)?.store(length, Ordering::Relaxed);
-        commons.u64(block + 8)?.store(checksum(version, bytes), Ordering::Relaxed);
-        commons.copy_in(block + PENDING_HEADER, bytes)?;
-        commons.point("value.pending");
-        reservation.link()?;
-        commons.point("value.waits");
-        Ok(version)
-    }
-
-    /// What waits, in this block, and the version that it will be.
-    #[cold]
-    fn read(&self, block: Offset, buffer: &mut Vec<u8>) -> Result<u64, Error> {
-        let commons = &self.space.commons;
-        let length = commons.u64(block)?.load(Ordering::Relaxed);
-        let damaged = || Error::damaged_at("the length of a value that waits", block, length);
-        if length.saturating_add(PENDING_HEADER) > self.arena.bytes_of(block)? {
-            return Err(damaged());
-        }
-        let bytes = buffer.of_length(usize::try_from(length).map_err(|_| damaged())?)?;
-        commons.copy_out(block + PENDING_HEADER, bytes)?;
-        let version = self.flip.version().wrapping_add(1);
-        let found = commons.u64(block + 8)?.load(Ordering::Relaxed);
-        if checksum(version, bytes) != found {
-            return Err(Error::damaged_at("the checksum of a value that waits", block, found));
-        }
-        Ok(version)
-    }
-
-    /// Commits what waits, and says whether anything did.
-    #[cold]
-    fn publish(&self) -> Result<bool, Error> {
-        let word = self.body + PENDING;
-        let block = self.space.commons.u64(word)?.load(Ordering::Relaxed);
-        if block == 0 {
-            return Ok(false);
-        }
-        let mut bytes = Vec::new();
-        self.read(block, &mut bytes)?;
-        self.flip.commit_held(&bytes, self.deadline)?;
-        self.space.commons.point("value.published");
-        self.arena.release(word, self.deadline)?;
-        Ok(true)
     }
 }
 

@@ -10,9 +10,9 @@ use sk_function::{Operation, Source};
 
 use crate::error::Error;
 use crate::ground::{Attempt, EventCount, Ground as _, IN_PROGRESS, Sleep};
-use crate::share::layout::ACTIVITY;
+use crate::share::layout::{ACTIVITY, STARTING};
 use crate::share::space::Space;
-use crate::share::{Share, kind};
+use crate::share::{Share, help_start, kind};
 use crate::sync::{Arc, Mutex, lock};
 use crate::waiting::{Waiting, waiting};
 
@@ -94,6 +94,10 @@ impl State {
         // Who died between the commit of several values and its notices has told nobody.
         if space.flags()? & IN_PROGRESS != 0 {
             space.transactions()?.help()?;
+        }
+        // Whoever is to end a start may be dead, and nobody else may ever come to what waits.
+        if space.flags()? & STARTING != 0 {
+            help_start(space);
         }
         let now = space.with_names(None, |names| {
             let mut now = HashMap::new();

@@ -66,7 +66,7 @@ impl<'g, G: Ground> EventCount<'g, G> {
     fn wake_all(&self) {
         self.ground.point("count.noticed");
         // One that sets it again before it is woken sleeps on another number, or not at all.
-        self.word.fetch_and(!WAITED, Ordering::Relaxed);
+        self.word.fetch_and(!WAITED, Ordering::SeqCst);
         self.ground.point("count.cleared");
         self.ground.wake(self.word, u32::MAX);
     }

@@ -301,21 +301,22 @@ impl<'g, G: Ground> List<'g, G> {
         self.append(std::iter::once(bytes), Seen::OncePublished, deadline)
     }
 
-    /// Has everybody see all that is pending, by one store. Done again, it changes nothing; nor does it where the
+    /// Has everybody see all that is pending, by one store, and says whether there was any. Done again, it changes nothing; nor does it where the
     /// gate is closed, as it may be again for one who saw it open and came late.
     ///
     /// # Errors
     ///
     /// Timeout, re-entry, damaged.
-    pub fn publish(&self, deadline: Option<Instant>) -> Result<(), Error> {
+    pub fn publish(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let held = self.hold(deadline)?;
-        if Gate::is_shut(self.gate, self.ground)? {
-            return Ok(());
+        // Where nothing is pending nobody is told: those who wait publish too, and would wake each other for ever.
+        if Gate::is_shut(self.gate, self.ground)? || self.end() == self.len() {
+            return Ok(false);
         }
         held.publish();
         drop(held);
         self.changes.notify_all();
-        Ok(())
+        Ok(true)
     }
 
     #[inline]

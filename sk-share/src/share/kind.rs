@@ -175,22 +175,26 @@ pub(crate) fn is_pending(space: &Space, found: &Found) -> Result<bool, Error> {
 }
 
 /// The content of an object, for a share that travels as a copy. What programs synchronise with is free there.
-pub(crate) fn snapshot(space: &Space, found: &Found) -> Result<Vec<u8>, Error> {
+pub(crate) fn snapshot(
+    space: &Space,
+    found: &Found,
+    deadline: Option<Instant>,
+) -> Result<Vec<u8>, Error> {
     let (commons, body) = (&space.commons, found.body);
     let count = |count: u32| count.to_le_bytes().to_vec();
     match found.kind {
         VALUE => {
             // With its lock, so that half of a step over several values is not taken for all of it.
             let mut bytes = Vec::new();
-            writing(space, found, None, |writing| {
+            writing(space, found, deadline, |writing| {
                 writing.read_committed();
                 writing.read(&mut bytes)
             })?;
             Ok(bytes)
         }
         NUMBER => Ok(commons.u64(body)?.load(Ordering::SeqCst).to_le_bytes().to_vec()),
-        LIST => list::whole::snapshot(space, body),
-        QUEUE => queue::whole::snapshot(space, body),
+        LIST => list::whole::snapshot(space, body, deadline),
+        QUEUE => queue::whole::snapshot(space, body, deadline),
         BLOB => Ok(space.blob(found)?.as_bytes().to_vec()),
         RWLOCK => Ok(count(RwLock::at(commons, body)?.readers())),
         SEMAPHORE => Ok(count(Semaphore::at(commons, body)?.permits())),

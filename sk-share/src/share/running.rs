@@ -11,7 +11,7 @@
 //! The flags change with the lock of the names. Who writes has the lock of what it writes, and looks at the flags
 //! then: so after each lock was taken once, no write that began before the stop is still on its way.
 //! **Set STARTING is the start**: from there on whoever comes to an object first publishes what waits there, and the
-//! starter comes to all. If it dies, whoever starts, stops or reads next ends its work.
+//! starter comes to all. If it dies, whoever starts, stops, reads or watches next ends its work.
 //!
 //! Who stops the share within a change of its own can never have come to all locks. It starts the share again: its
 //! own write saw the share running, and so leaves nothing that waits.
@@ -237,7 +237,7 @@ impl Start {
                 None => Ok(()),
             });
             // What cannot be published keeps nothing else from it.
-            first = first.and(published);
+            first = first.and(published.map_err(|error| space.report(found.serial, error)));
             space.commons.point("share.published");
         }
         first?;
@@ -289,7 +289,9 @@ pub(crate) fn help_start(space: &Space) {
             return Ok(());
         }
         // With the names all the time, as it waits for nobody.
-        let publish = |found: &Found| kind::publish(space, found, now);
+        let publish = |found: &Found| {
+            kind::publish(space, found, now).map_err(|error| space.report(found.serial, error))
+        };
         all_that_waits(names)?.iter().map(publish).fold(Ok(()), Result::and)?;
         run(space)
     });

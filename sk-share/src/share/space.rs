@@ -60,7 +60,7 @@ pub struct Object {
 /// How long one waits for another process that is at the names of a share.
 static PATIENCE: AtomicU64 = AtomicU64::new(5_000_000_000);
 
-fn patience() -> Duration {
+pub(crate) fn patience() -> Duration {
     Duration::from_nanos(PATIENCE.load(Ordering::Relaxed))
 }
 
@@ -353,8 +353,10 @@ impl Space {
         }
     }
 
+    /// As [`notify_activity`](Space::notify_activity), also where the change before it ended with nothing that is
+    /// sequentially consistent.
     #[cold]
-    fn notify_watchers(&self) {
+    pub(crate) fn notify_watchers(&self) {
         if let Ok(activity) = EventCount::at(&self.commons, ACTIVITY) {
             activity.notify_all();
         }

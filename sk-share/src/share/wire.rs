@@ -3,13 +3,15 @@
 //! A handle is { id of the region, index, serial }. Whoever decodes it has the region already, or takes it from the
 //! [`Descriptors`] beside the bytes. A share that is stopped travels as a copy of what is in it.
 
+use std::time::Instant;
+
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sk_cereal::Session;
 
 use super::layout::{ATTENTION, STOPPED};
-use super::space::{Object, Space};
+use super::space::{self, Object, Space};
 use super::{Share, kind};
 use crate::blob::{self, SharedBlob};
 use crate::codec::Codec;
@@ -111,13 +113,15 @@ impl Share {
     fn copy_out(&self) -> Result<Option<Wire>, Error> {
         let space = &self.space;
         let items = space.with_names(None, |names| {
+            // Whoever has stopped in a change must not keep all names waiting, nor keep from them who is in one.
+            let deadline = Instant::now().checked_add(space::patience() / 5);
             // With the names, without which nobody starts it.
             if self.is_running()? {
                 return Ok(None);
             }
             let item = |(name, found): (String, _)| {
                 let (_, type_name) = names.names_of(&found)?;
-                let content = kind::snapshot(space, &found)?;
+                let content = kind::snapshot(space, &found, deadline)?;
                 let (kind, fingerprint) = (found.kind, found.fingerprint);
                 Ok(Item { name, kind, fingerprint, type_name, content })
             };

@@ -145,7 +145,7 @@ fn run(agent: &Agent, step: &Step) -> Result<(), Error> {
         Step::Push(bytes) => list.push(bytes, soon()).map(drop),
         Step::Extend(elements) => list.extend(elements, soon()).map(drop),
         Step::Pending(elements) => list.extend_pending(elements, soon()).map(drop),
-        Step::Publish => list.publish(soon()),
+        Step::Publish => list.publish(soon()).map(|_| ()),
         Step::Pop => list.pop(&mut Vec::new(), soon()).map(drop),
         Step::Set(index, bytes) => list.set(*index, bytes, soon()).map(drop),
         Step::Update(index, byte) => {

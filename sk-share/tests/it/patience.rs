@@ -72,6 +72,13 @@ impl<S: Source> Polled<S> {
         assert!(*woken, "it was not woken");
     }
 
+    /// Nobody wakes it for a while.
+    #[track_caller]
+    pub(crate) fn sleeps(&self) {
+        std::thread::sleep(SHORT);
+        assert!(!*self.flag.woken.lock().unwrap(), "it was woken");
+    }
+
     /// Waits for its wake-ups until it is done.
     #[track_caller]
     pub(crate) fn done(mut self) -> Result<S::Output, S::Error> {

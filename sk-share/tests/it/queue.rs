@@ -218,7 +218,7 @@ fn run(agent: &Agent, step: &Step) -> Result<(), Error> {
     with(agent, |queue| match step {
         Step::Push(bytes) => queue.try_push(bytes, late()).map(drop),
         Step::Pending(bytes) => queue.push_pending(bytes, late()).map(drop),
-        Step::Publish => queue.publish(late()),
+        Step::Publish => queue.publish(late()).map(|_| ()),
         Step::Pop => queue.try_pop(&mut bytes, late()).map(drop),
         Step::Peek => queue.peek(&mut bytes, late()).map(drop),
     })
@@ -447,7 +447,7 @@ fn words_that_nobody_wrote_are_errors() {
                     queue.push(&[1; 7], soon()),
                     queue.push_pending(&[1; 70], soon()).map(drop),
                     queue.pop(&mut bytes, soon()),
-                    queue.publish(soon()),
+                    queue.publish(soon()).map(|_| ()),
                     queue.try_push(&[1; 70], soon()).map(drop),
                     queue.blocks(soon()).map(drop),
                     queue.try_pop(&mut bytes, soon()).map(drop),

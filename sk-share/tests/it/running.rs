@@ -10,7 +10,7 @@ use std::time::Instant;
 use sk_cereal::{Session, internal};
 use sk_share::{Share, Shared};
 
-use super::patience::{SHORT, WATCHDOG, add_up};
+use super::patience::{Polled, SHORT, WATCHDOG, add_up};
 
 /// Rows: SHA-16, SHA-17, SHA-22
 #[test]
@@ -254,6 +254,31 @@ fn within_a_change(value: &Shared<u32>, work: impl FnOnce(&Sender<()>)) {
     });
 }
 
+/// Rows: SHA-50
+#[test]
+fn a_copy_of_a_stopped_share_keeps_no_name_from_a_writer_for_long() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", 1_u32).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    within_a_change(&value, |end| {
+        std::thread::scope(|scope| {
+            let copy = scope.spawn(|| internal::to_vec(&share).map(|_| ()));
+            // It has the names now, or very soon: whoever wants one comes behind it, and gets it all the same.
+            while !copy.is_finished() {
+                share.value("new", 1_u32).unwrap();
+            }
+            let error = copy.join().unwrap().unwrap_err().to_string();
+            assert!(error.contains("deadline"), "{error}");
+        });
+        end.send(()).unwrap();
+    });
+    let copy = internal::from_slice::<Share>(&internal::to_vec(&share).unwrap()).unwrap();
+    assert_eq!(copy.get::<u32>("value").unwrap().get().unwrap(), 1);
+    share.start().unwrap();
+    assert_eq!(value.get().unwrap(), 2);
+    add_up(&share);
+}
+
 /// Rows: SHA-17
 #[test]
 fn a_start_keeps_nobody_from_ending_a_write() {
@@ -378,18 +403,35 @@ fn a_start_within_a_change_is_ended_by_others() {
     let share = Share::new().unwrap();
     let value = share.value("value", 1_u32).unwrap();
     let other = share.value("other", 1_u32).unwrap();
+    let (list, queue) = (share.list::<u8>("list").unwrap(), share.queue::<u8>("queue", 1).unwrap());
     assert!(share.stop(WATCHDOG).unwrap());
     other.set(&2).unwrap();
     value.set(&2).unwrap();
+    let mut names = share.watch("other").unwrap();
+    let told = Polled::pending(names.changed());
+    let mut changes = value.watch().unwrap();
+    let changed = Polled::pending(changes.changed());
     let update = value.update(|value| {
         *value += 1;
         let error = share.start().unwrap_err();
         assert!(error.is_reentry(), "{error}");
+        // That the start is not at its end keeps nobody from hearing of what it has done.
+        told.is_woken();
+        // Nor do those wake themselves or each other who come while it is not.
+        let pops = [Polled::pending(queue.pop()), Polled::pending(queue.pop())];
+        let lengths =
+            [Polled::pending(list.wait_for_len(1)), Polled::pending(list.wait_for_len(1))];
+        let names = Polled::pending(share.watch("list").unwrap().changed());
+        pops.iter().for_each(Polled::sleeps);
+        lengths.iter().for_each(Polled::sleeps);
+        names.sleeps();
         assert!(share.is_running().unwrap());
         assert_eq!(other.get().unwrap(), 2);
     });
     update.unwrap();
-    // What it wrote came after the start, and waits for nothing else.
+    // What it wrote came after the start, and waits for nothing else, not even for a reader.
+    changed.is_woken();
+    assert_eq!(value.version().unwrap(), 2);
     assert_eq!(value.get().unwrap(), 3);
     assert_eq!(share.stats().unwrap().pending, 0);
     assert!(share.stop(WATCHDOG).unwrap());
@@ -584,5 +626,47 @@ fn a_stopped_share_travels_as_a_copy_and_a_running_one_does_not() {
     assert!(barrier.wait().timeout(SHORT).wait().unwrap_err().is_timeout());
     copy.condvar("condvar").unwrap().notify_all().unwrap();
     add_up(&copy);
+    add_up(&share);
+}
+
+/// Rows: SHA-17, SHA-24
+#[cfg(not(sk_portable))]
+#[test]
+fn what_waits_and_is_damaged_is_told_of_once() {
+    let share = Share::new().unwrap();
+    let value = share.value("value", "before".to_owned()).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    let waits = "what waits for the start, and is damaged before";
+    value.set(&waits.to_owned()).unwrap();
+    let session = Session::hand_over();
+    session.enter(|| internal::to_vec(&share)).unwrap();
+    let shares = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut count = 0;
+    for file in shares {
+        let path = file.unwrap().path();
+        let is_ours = |link: std::path::PathBuf| link.to_string_lossy().contains("sk-share");
+        if !std::fs::read_link(&path).is_ok_and(is_ours) {
+            continue;
+        }
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let found = bytes.windows(waits.len()).position(|window| window == waits.as_bytes());
+        if let Some(at) = found {
+            file.write_all_at(b"W", at as u64).unwrap();
+            count += 1;
+        }
+    }
+    assert_eq!(count, 1, "what waits lies in one place");
+    assert!(share.start().is_err());
+    assert!(share.has_error());
+    share.start().unwrap();
+    assert!(share.is_running().unwrap());
+    assert_eq!(value.get().unwrap(), "before");
+    value.set(&"after".to_owned()).unwrap();
+    assert!(share.stop(WATCHDOG).unwrap());
+    value.set(&"later".to_owned()).unwrap();
+    share.start().unwrap();
+    assert_eq!(value.get().unwrap(), "later");
     add_up(&share);
 }

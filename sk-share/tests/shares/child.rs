@@ -25,6 +25,7 @@ pub(crate) fn main(role: &str) -> ExitCode {
         "holds" => holds(),
         "writes_while_stopped" => writes_while_stopped(),
         "starts" => starts(),
+        "stops_and_starts" => stops_and_starts(),
         "blobs" => blobs(),
         "changes" => changes(),
         "forks" => forks(),
@@ -151,6 +152,25 @@ fn starts() -> Tried<()> {
     stopped.wait_until(|stopped| stopped == 1).timeout(WATCHDOG).wait()?;
     share.start()?;
     Err("it lives".into())
+}
+
+/// Stops, writes, and starts, until it is killed in one of these.
+fn stops_and_starts() -> Tried<()> {
+    let share: Share = inherit::receive()?;
+    let (value, text) = (share.get::<u32>("value")?, share.get::<Vec<u8>>("text")?);
+    let (list, queue) = (share.list::<Vec<u8>>("list")?, share.queue::<Vec<u8>>("queue", 1000)?);
+    for turn in 1..=20_u32 {
+        assert!(share.stop(WATCHDOG)?);
+        let bytes = vec![u8::try_from(turn)?; 100 * turn as usize];
+        value.set(&turn)?;
+        text.set(&vec![0; 100])?;
+        text.set(&bytes)?;
+        list.push(&bytes)?;
+        queue.push(&bytes).wait()?;
+        share.start()?;
+        assert_eq!((value.get()?, text.get()?), (turn, bytes));
+    }
+    Ok(())
 }
 
 fn blobs() -> Tried<()> {

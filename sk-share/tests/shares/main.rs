@@ -56,6 +56,11 @@ fn main() -> ExitCode {
             who_watches_names_hears_of_a_step_of_the_dead,
         );
         add("a_start_of_the_dead_is_ended_by_who_reads", a_start_of_the_dead_is_ended_by_who_reads);
+        add("a_start_of_the_dead_is_ended_by_who_waits", a_start_of_the_dead_is_ended_by_who_waits);
+        add(
+            "who_dies_at_any_step_of_a_stop_or_start_loses_nothing",
+            who_dies_at_any_step_of_a_stop_or_start_loses_nothing,
+        );
     }
     add("what_a_dead_process_held_is_given_back", what_a_dead_process_held_is_given_back);
     add("what_a_dead_process_held_is_room_for_others", what_a_dead_process_held_is_room_for_others);
@@ -232,7 +237,8 @@ fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
         ("pop", |(_, _, queue)| Ok(queue.pop().timeout(WATCHDOG).wait()?.into())),
     ];
     // With all that waits, with some of it, and with nothing left to be published.
-    for point in ["share.starting", "share.published", "share.published:3", "share.started"] {
+    let points = ["share.starting", "value.published", "share.published", "share.published:3"];
+    for point in points.into_iter().chain(["value.published:2", "share.started"]) {
         for (what, read) in reads {
             let share = Share::new()?;
             let objects = (share.value("value", 1)?, share.list("list")?, share.queue("queue", 4)?);
@@ -250,12 +256,137 @@ fn a_start_of_the_dead_is_ended_by_who_reads() -> Tried<()> {
             other.set(&2)?;
             stopped.set(1);
             kid.was_killed()?;
+            // Who reads does not wait until the death is noticed, which may take a moment; who asks for names does.
+            share.names()?;
             assert!(share.is_running()?);
             assert_eq!(read(&objects)?, 2, "{what} after {point}");
             // One reader, and all is as after any start.
             assert_eq!(share.stats()?.pending, 0, "{what} after {point}");
             assert_eq!(other.version()?, 2, "{what} after {point}");
             assert_eq!(share.check(None)?, [""; 0]);
+        }
+    }
+    Ok(())
+}
+
+/// The steps of a process that stops a share, writes to it and starts it.
+const STEPS: [&str; 27] = [
+    "share.stopped",
+    "share.starting",
+    "share.published",
+    "share.started",
+    "value.pending",
+    "value.waits",
+    "value.published",
+    "flip.begun",
+    "flip.begin",
+    "flip.filled",
+    "flip.described",
+    "flip.committed",
+    "flip.woken",
+    "arena.reserve.found",
+    "arena.reserve.marked",
+    "arena.link.filled",
+    "arena.link.linked",
+    "arena.record.left",
+    "arena.release.unlinked",
+    "unlock.give",
+    "lock.take",
+    "list.publish.begin",
+    "list.publish.committed",
+    "queue.publish.begin",
+    "queue.publish.committed",
+    "directory.unpinned",
+    "arena.settle.freed",
+];
+
+/// Rows: SHA-17, SHA-18, SHA-68
+fn who_dies_at_any_step_of_a_stop_or_start_loses_nothing() -> Tried<()> {
+    for step in STEPS {
+        let mut killed = 0;
+        for pass in [1, 2, 3, 5, 8, 13, 21, 34, 55] {
+            let share = Share::new()?;
+            let (value, text) = (share.value("value", 0_u32)?, share.value("text", vec![])?);
+            let (list, queue) = (share.list::<Vec<u8>>("list")?, share.queue("queue", 1000)?);
+            let mut command = Command::new("/proc/self/exe");
+            command.env("SK_FAULT", format!("{step}:{pass}"));
+            let kid = start("stops_and_starts", &share, &mut command)?;
+            killed += u32::from(kid.was_killed().is_ok());
+            let what = |error: sk_share::Error| format!("{step}:{pass}: {error}");
+            share.start().map_err(what)?;
+            let turn = value.get().map_err(what)?;
+            let text: Vec<u8> = text.get().map_err(what)?;
+            let (list, mut queued) = (list.to_vec().map_err(what)?, Vec::new());
+            while let Some(element) = queue.try_pop().map_err(what)? {
+                let element: Vec<u8> = element;
+                queued.push(element);
+            }
+            // Each is written after the one before it.
+            let of = |turn: u32| vec![turn.to_le_bytes()[0]; 100 * turn as usize];
+            let before = turn.saturating_sub(1);
+            let is_one = text == of(turn) || text == of(before) || text == vec![0; 100];
+            assert!(is_one, "{step}:{pass}: {text:?} at {turn}");
+            for all in [list, queued] {
+                let count = u32::try_from(all.len())?;
+                assert!((before..=turn).contains(&count), "{step}:{pass}: {count} at {turn}");
+                assert!(all.into_iter().eq((1..=count).map(of)), "{step}:{pass}");
+            }
+            assert_eq!(share.error()?, None, "{step}:{pass}");
+            assert_eq!(share.check(None)?, [""; 0], "{step}:{pass}");
+            assert!(share.stop(WATCHDOG)?);
+            value.set(&1000)?;
+            share.start()?;
+            assert_eq!(value.get()?, 1000);
+        }
+        assert!(killed >= 3, "nobody came to {step} often enough: {killed}");
+    }
+    Ok(())
+}
+
+/// Rows: SHA-17, SHA-53, SHA-62
+fn a_start_of_the_dead_is_ended_by_who_waits() -> Tried<()> {
+    use futures::{executor::block_on, future::poll_immediate};
+
+    for point in ["share.starting", "value.published", "share.published", "share.published:2"] {
+        for waits in 0..3 {
+            let share = Share::new()?;
+            let (value, other) = (share.value("value", 1_u32)?, share.value("other", 1_u32)?);
+            let stopped = share.number("stopped", 0_u32)?;
+            // Before the stop: a share that is stopped would travel as a copy.
+            let mut command = Command::new("/proc/self/exe");
+            command.env("SK_FAULT", point);
+            let kid = start("starts", &(share.clone(), stopped.clone()), &mut command)?;
+            assert!(share.stop(WATCHDOG)?);
+            value.set(&2)?;
+            other.set(&2)?;
+            // Each is asleep before the start.
+            match waits {
+                0 => {
+                    let mut waits = value.wait_until(|value| *value == 2).timeout(WATCHDOG);
+                    assert!(block_on(poll_immediate(&mut waits)).is_none());
+                    stopped.set(1);
+                    kid.was_killed()?;
+                    block_on(waits).map_err(|error| format!("{point}: {error}"))?;
+                }
+                1 => {
+                    let mut watch = value.watch()?;
+                    let mut waits = watch.changed().timeout(WATCHDOG);
+                    assert!(block_on(poll_immediate(&mut waits)).is_none());
+                    stopped.set(1);
+                    kid.was_killed()?;
+                    let seen = block_on(waits).map_err(|error| format!("{point}: {error}"))?;
+                    assert_eq!(seen, (2, 2), "{point}");
+                }
+                _ => {
+                    let mut watch = share.watch("value")?;
+                    let mut waits = watch.changed().timeout(WATCHDOG);
+                    assert!(block_on(poll_immediate(&mut waits)).is_none());
+                    stopped.set(1);
+                    kid.was_killed()?;
+                    let seen = block_on(waits).map_err(|error| format!("{point}: {error}"))?;
+                    assert_eq!(seen.what, ChangeKind::Changed, "{point}");
+                }
+            }
         }
     }
     Ok(())

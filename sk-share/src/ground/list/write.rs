@@ -293,7 +293,7 @@ impl<'l, 'g, G: Ground> Held<'l, 'g, G> {
 impl<G: Ground> List<'_, G> {
     /// Behind all entries, published or not.
     #[inline]
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         // `appended` stays where it was when that is published or pushed over.
         self.length.load(Ordering::Relaxed).max(self.appended.load(Ordering::Relaxed))
     }

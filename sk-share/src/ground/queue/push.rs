@@ -17,17 +17,18 @@ pub(super) enum Seen {
 }
 
 impl<'g, G: Ground> Queue<'g, G> {
-    /// Has everybody see all that is pending, by one store. Done again, it changes nothing; nor does it where the
+    /// Has everybody see all that is pending, by one store, and says whether there was any. Done again, it changes nothing; nor does it where the
     /// gate is closed, as it may be again for one who saw it open and came late.
     ///
     /// # Errors
     ///
     /// Timeout, re-entry, damaged.
-    pub fn publish(&self, deadline: Option<Instant>) -> Result<(), Error> {
+    pub fn publish(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let mut guard = self.pushing.lock_until(deadline)?;
         self.settle_push(&mut guard)?;
-        if self.is_closed()? {
-            return Ok(());
+        // As for a list: nobody is told of nothing.
+        if self.is_closed()? || self.end() == self.tail.load(Ordering::Relaxed) {
+            return Ok(false);
         }
         self.ground.point("queue.publish.begin");
         // Release: (A12). This store is the commit.
@@ -35,7 +36,7 @@ impl<'g, G: Ground> Queue<'g, G> {
         self.ground.point("queue.publish.committed");
         drop(guard);
         self.items.notify_all();
-        Ok(())
+        Ok(true)
     }
 
     /// Behind all elements, published or not.

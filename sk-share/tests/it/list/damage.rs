@@ -51,7 +51,7 @@ fn words_that_nobody_wrote_are_errors() {
                         list.set(2, &[1; 70], soon()).map(drop),
                         list.push(&[1; 7], soon()).map(drop),
                         list.push_pending(&[1; 70], soon()).map(drop),
-                        list.publish(soon()),
+                        list.publish(soon()).map(|_| ()),
                         list.pop(&mut bytes, soon()).map(drop),
                         list.truncate(2, soon()),
                         list.blocks(soon()).map(drop),
