@@ -73,7 +73,7 @@ pub mod protocol {}
 
 pub use anchor::Anchor;
 pub use error::Error;
-pub use pair::{Builder, Nothing, Overflow, Raw, builder, one_way, pair};
+pub use pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair};
 pub use point::{Point, Succession};
 pub use receiver::Receiver;
 pub use sender::Sender;

@@ -130,7 +130,7 @@ impl<'r> RawRing<'r> {
     /// Both sides begin with an empty one of slots of this size.
     pub(crate) fn of(raw: &'r Raw, slot_bytes: usize) -> RawRing<'r> {
         let slots = if slot_bytes < 4096 { 1024 } else { 4 };
-        assert!(slots as usize * slot_bytes <= BYTES - RING);
+        assert!(usize::try_from(slots).unwrap() * slot_bytes <= BYTES - RING);
         let position = raw.word64(8).load(SeqCst);
         RawRing { raw, slot_bytes, slots, position, seen: position }
     }
