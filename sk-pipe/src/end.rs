@@ -27,6 +27,7 @@ use crate::Overflow;
 use crate::error::{Error, Reason};
 use crate::layout;
 use crate::link::Link;
+use crate::memory::Memory;
 use crate::reactor;
 use crate::ring::{Ring, Side};
 use crate::sync::{Arc, Mutex, Ordering, lock};
@@ -73,7 +74,7 @@ pub(crate) struct Shape {
 }
 
 pub(crate) struct End {
-    pub(crate) commons: Commons,
+    pub(crate) commons: Memory,
     role: Role,
     /// Into which this side writes, and from which it reads.
     pub(crate) outgoing: Ring,
@@ -148,6 +149,7 @@ impl End {
         };
         let (outgoing, sends_by) = of(role)?;
         let (incoming, receives_by) = of(role.other())?;
+        let commons = Memory::new(commons)?;
         let tasks = <[Mutex<Option<Waker>>; 2]>::default();
         Ok(End { commons, role, outgoing, incoming, sends_by, receives_by, link, tasks })
     }

@@ -56,6 +56,7 @@ mod error;
 mod frame;
 mod layout;
 mod link;
+mod memory;
 mod pair;
 mod point;
 mod reactor;
