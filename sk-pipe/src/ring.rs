@@ -18,7 +18,7 @@
 //! | dies | what is left | who goes on |
 //! |---|---|---|
 //! | before the header is stored | a zero where it would be, anything behind it | the next writer writes there |
-//! | before `tail` is stored | a frame | the next writer finds it by its header |
+//! | before `tail` is stored | a frame, which may be read before anybody writes | the next writer finds it by its header |
 //! | before others are woken | a frame, or room | `deaths` moves, they look |
 //! | before `head` is stored | the frame | the next reader reads it |
 //!
@@ -33,7 +33,8 @@
 use sk_share::ground::{Attempt, EventCount, Ground, Offset};
 
 use crate::error::{Error, Reason};
-use crate::frame::{HEADER, Header, frame_bytes};
+use crate::frame::frame_bytes;
+pub use crate::frame::{FIRST, HEADER, Header, LAST};
 use crate::sync::{Ordering, fence};
 
 const TAIL: Offset = 0;
@@ -65,7 +66,7 @@ pub struct Writing {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reading {
     /// Before it all was read.
-    pub(crate) cursor: u64,
+    pub cursor: u64,
 }
 
 /// Who waits at a ring, and for what.
@@ -129,7 +130,10 @@ impl Ring {
     }
 
     /// Copies from a position.
-    pub(crate) fn copy_out<G: Ground>(
+    ///
+    /// # Errors
+    /// The words of the ring do not lie in the memory.
+    pub fn copy_out<G: Ground>(
         &self,
         ground: &G,
         position: u64,
@@ -155,13 +159,13 @@ impl Ring {
     /// # Errors
     /// The words of the ring are damaged.
     pub fn writing<G: Ground>(&self, ground: &G) -> Result<Writing, Error> {
-        let mut tail = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
+        let found = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
+        // Its writer died before it moved `tail`, which `head` may have passed since.
+        let frame = self.header(ground, found)?.map_or(0, Header::frame_bytes);
+        let tail = found.saturating_add(frame);
         let head = self.load_head(ground)?;
         self.check(head, tail)?;
-        // Its writer died before it moved `tail`.
-        if let Some(header) = self.header(ground, tail)? {
-            tail += header.frame_bytes();
-            self.check(head, tail)?;
+        if tail != found {
             ground.u64(self.at + TAIL)?.store(tail, Ordering::Relaxed);
         }
         Ok(Writing { tail, head })
@@ -257,11 +261,7 @@ impl Ring {
     ///
     /// # Errors
     /// As for [`has_room`](Self::has_room).
-    pub(crate) fn is_all_read<G: Ground>(
-        &self,
-        ground: &G,
-        writing: &mut Writing,
-    ) -> Result<bool, Error> {
+    pub fn is_all_read<G: Ground>(&self, ground: &G, writing: &mut Writing) -> Result<bool, Error> {
         let head = self.load_head(ground)?;
         self.check(head, writing.tail)?;
         writing.head = head;
@@ -295,23 +295,19 @@ impl Ring {
     /// # Errors
     /// It is nothing that a writer of ours puts there.
     #[inline]
-    pub(crate) fn look<G: Ground>(
-        &self,
-        ground: &G,
-        reading: &Reading,
-    ) -> Result<Option<Header>, Error> {
+    pub fn look<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<Option<Header>, Error> {
         self.header(ground, reading.cursor)
     }
 
     /// Whether a frame may be there; for who spins.
     #[inline]
-    pub(crate) fn is_there<G: Ground>(&self, ground: &G, reading: &Reading) -> bool {
+    pub fn is_there<G: Ground>(&self, ground: &G, reading: &Reading) -> bool {
         self.word(ground, reading.cursor).map_or(true, |word| word.load(Ordering::Relaxed) != 0)
     }
 
     /// Whether room was made since the writer looked; for who spins.
     #[inline]
-    pub(crate) fn is_read<G: Ground>(&self, ground: &G, writing: &Writing) -> bool {
+    pub fn is_read<G: Ground>(&self, ground: &G, writing: &Writing) -> bool {
         let head = ground.u64(self.at + HEAD).map(|word| word.load(Ordering::Relaxed));
         head.ok() != Some(writing.head)
     }
@@ -321,7 +317,7 @@ impl Ring {
     /// # Errors
     /// None that could happen: the words were looked at before.
     #[inline]
-    pub(crate) fn free<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<(), Error> {
+    pub fn free<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<(), Error> {
         ground.point("pipe.take.copied");
         // Release: (P2). This store is the commit.
         ground.u64(self.at + HEAD)?.store(reading.cursor, Ordering::Release);
@@ -333,7 +329,7 @@ impl Ring {
     ///
     /// # Errors
     /// As for [`free`](Self::free).
-    pub(crate) fn free_unless_dropped<G: Ground>(
+    pub fn free_unless_dropped<G: Ground>(
         &self,
         ground: &G,
         from: u64,
@@ -348,8 +344,19 @@ impl Ring {
         Ok(freed.is_ok())
     }
 
+    /// Whether the frame at this position was dropped by its writer, and what was seen there may be anything.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub fn was_dropped<G: Ground>(&self, ground: &G, from: u64) -> Result<bool, Error> {
+        Ok(self.load_head(ground)? != from)
+    }
+
     /// How many bytes of frames nobody has read, about.
-    pub(crate) fn unread<G: Ground>(&self, ground: &G) -> Result<u64, Error> {
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub fn unread<G: Ground>(&self, ground: &G) -> Result<u64, Error> {
         let head = self.load_head(ground)?;
         let tail = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
         Ok(tail.saturating_sub(head).min(self.capacity))
@@ -358,6 +365,9 @@ impl Ring {
     /// Wakes who sleeps at this side, and says whether a task waits whose process has to be told by the socket.
     ///
     /// What is woken for was stored before.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
     #[inline]
     pub fn wake<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
         // (P3)
@@ -372,8 +382,11 @@ impl Ring {
     }
 
     /// As [`wake`](Self::wake), without a look whether somebody waits.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
     #[cold]
-    pub(crate) fn wake_waiting<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
+    pub fn wake_waiting<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
         let at = self.at + side.at();
         EventCount::at(ground, at)?.notify_all();
         let bell = ground.u32(at + BELL)?;
@@ -404,7 +417,10 @@ impl Ring {
     }
 
     /// Says that a task waits at this side; it looks again after that.
-    pub(crate) fn set_bell<G: Ground>(&self, ground: &G, side: Side) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub fn set_bell<G: Ground>(&self, ground: &G, side: Side) -> Result<(), Error> {
         ground.u32(self.at + side.at() + BELL)?.store(1, Ordering::Relaxed);
         // (P3)
         fence(Ordering::SeqCst);

@@ -1,4 +1,5 @@
 //! What pipes do within one process: the suite of both backends.
+#![cfg(not(loom))]
 
 mod asynchronous;
 mod messages;
