@@ -158,7 +158,7 @@ impl Rx {
     #[cold]
     fn was_dropped(&self) -> Result<bool, Error> {
         Ok(self.end.receives_by == Overflow::DropOldest
-            && self.end.incoming.reading(&self.end.commons)?.cursor != self.freed)
+            && self.end.incoming.was_dropped(&self.end.commons, self.freed)?)
     }
 
     #[inline]

@@ -28,7 +28,8 @@
 //! Pairs of orderings: (P1) who loads a header sees its frame: release at the store, acquire in `look`. (P2) who loads
 //! `head` comes after all that was read before it: release at the store, acquire where room is looked for. (P3) either who
 //! wakes sees that somebody waits, or who waits sees the frame or the room: a sequentially consistent fence between the
-//! two on both sides.
+//! two on both sides. (P4) who sees anything that was written over a dropped frame sees that `head` moved: a release fence
+//! behind the drop, an acquire fence in front of the load of `head` in `was_dropped`.
 
 use sk_share::ground::{Attempt, EventCount, Ground, Offset};
 
@@ -285,6 +286,8 @@ impl Ring {
             // there is room too.
             let word = ground.u64(self.at + HEAD)?;
             let _ = word.compare_exchange(head, next, Ordering::AcqRel, Ordering::Acquire);
+            // (P4)
+            fence(Ordering::Release);
             ground.point("pipe.dropped");
         }
         Ok(true)
@@ -349,6 +352,8 @@ impl Ring {
     /// # Errors
     /// As for [`copy_out`](Self::copy_out).
     pub fn was_dropped<G: Ground>(&self, ground: &G, from: u64) -> Result<bool, Error> {
+        // (P4)
+        fence(Ordering::Acquire);
         Ok(self.load_head(ground)? != from)
     }
 

@@ -9,6 +9,7 @@
 #![cfg(loom)]
 
 mod deaths;
+mod drops;
 #[path = "../../../sk-share/tests/support/modelling.rs"]
 mod modelling;
 mod order;
