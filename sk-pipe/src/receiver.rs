@@ -134,22 +134,29 @@ impl Rx {
     #[inline]
     fn take(&mut self, into: &mut Into<'_>) -> Result<Option<Taken>, Error> {
         loop {
-            if self.end.receives_by == Overflow::DropOldest {
-                self.reading = self.end.incoming.reading(&self.end.commons)?;
-                self.freed = self.reading.cursor;
-            }
-            let header = match self.end.incoming.look(&self.end.commons, &self.reading) {
-                Ok(Some(header)) => header,
-                Ok(None) => return Ok(None),
-                // It was dropped, and what lies there now is no frame.
-                Err(_) if self.was_dropped()? => continue,
-                Err(error) => return Err(error),
-            };
+            let Some(header) = self.next_frame()? else { return Ok(None) };
             match self.take_frame(header, into) {
                 Ok(Some(taken)) => return Ok(Some(taken)),
                 Ok(None) => {}
                 Err(_) if self.was_dropped()? => {}
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The frame that is read next, if it is there.
+    #[inline]
+    fn next_frame(&mut self) -> Result<Option<Header>, Error> {
+        loop {
+            if self.end.receives_by == Overflow::DropOldest {
+                self.reading = self.end.incoming.reading(&self.end.commons)?;
+                self.freed = self.reading.cursor;
+            }
+            match self.end.incoming.look(&self.end.commons, &self.reading) {
+                Ok(Some(header)) => return Ok(Some(header)),
+                // It was dropped, and what lies there now is no frame, or looks like the place of one.
+                _ if self.was_dropped()? => {}
+                other => return other,
             }
         }
     }
@@ -457,10 +464,8 @@ impl Look for Polling<'_> {
 
     fn look(&mut self) -> Result<Option<()>, Error> {
         self.0.end.check_copied()?;
-        let is_there =
-            || Ok::<_, Error>(self.0.ring().look(&self.0.end.commons, &self.0.reading)?.is_some());
         // An end is something to be received too: the next call tells it.
-        let is_news = is_there()?
+        let is_news = self.0.next_frame()?.is_some()
             || self.0.end.look_at_peer(ENDED_SENDING, Some(&mut self.0.told.clone())).is_err();
         Ok(is_news.then_some(()))
     }

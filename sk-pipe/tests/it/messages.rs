@@ -1,7 +1,7 @@
 //! Messages there and back, of all sizes, and what is full.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use sk_pipe::{Overflow, Raw, builder, one_way, pair};
@@ -39,7 +39,7 @@ fn a_pipe_may_go_one_way() {
 fn what_is_not_there_is_not_waited_for() {
     let (mut anchor, mut point) = pair::<u32, u32>().unwrap();
     assert_eq!(point.try_recv().unwrap(), None);
-    assert!(!point.poll(std::time::Duration::ZERO).unwrap());
+    assert!(!point.poll(Duration::ZERO).unwrap());
     let begin = Instant::now();
     let error = point.recv_timeout(SOON).unwrap_err();
     assert!(error.is_timeout() && begin.elapsed() >= SOON);
@@ -87,6 +87,19 @@ fn a_full_pipe_waits_fails_or_forgets() {
     assert!(seen.len() > 100 && seen.is_sorted());
     anchor.send(&1).wait().unwrap();
     assert_eq!(point.recv().wait().unwrap(), 1);
+}
+
+/// Rows: PIPE-34
+#[test]
+fn a_reader_that_was_dropped_past_can_ask_what_is_there() {
+    let drop = builder().capacity(4096).overflow(Overflow::DropOldest);
+    let (mut anchor, mut point) = drop.pair::<Vec<u64>, ()>().unwrap();
+    assert!(!point.poll(Duration::ZERO).unwrap());
+    for number in 0..10_000 {
+        anchor.send(&vec![number; 3]).wait().unwrap();
+    }
+    assert!(point.poll(Duration::ZERO).unwrap());
+    assert!(point.recv().wait().unwrap()[0] > 9000);
 }
 
 /// Rows: PIPE-34
