@@ -216,7 +216,10 @@ impl Rx {
         let mut prefix = 0;
         let mut files = None;
         if header.is(FIRST) {
-            self.parts = None;
+            if self.parts.take().is_some() {
+                // The message before was given up in the middle: its writer may need the room for the rest of this one.
+                self.free()?;
+            }
             if header.is(FILES) {
                 files = Some((self.word_at(header, 0)?, self.word_at(header, 8)?));
                 prefix += FILES_PREFIX;
@@ -233,7 +236,6 @@ impl Rx {
         // The rest of a message that another life had begun to read.
         let Some(parts) = &mut self.parts else {
             self.advance(header)?;
-            self.free()?;
             return Ok(None);
         };
         let length = (header.bytes as usize).saturating_sub(prefix);
