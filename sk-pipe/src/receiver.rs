@@ -213,6 +213,9 @@ impl Rx {
     /// A message with descriptors, or a part of one.
     #[cold]
     fn take_other(&mut self, header: Header, into: &mut Into<'_>) -> Result<Option<Taken>, Error> {
+        if self.end.receives_by != Overflow::Block && !(header.is(FIRST) && header.is(LAST)) {
+            return Err(Error::damaged("a part of a message where all are whole", header.flags));
+        }
         let mut prefix = 0;
         let mut files = None;
         if header.is(FIRST) {

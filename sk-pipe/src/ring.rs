@@ -279,17 +279,18 @@ impl Ring {
         if head == writing.tail {
             return Ok(false);
         }
-        if let Some(header) = self.header(ground, head)? {
-            let next = head + header.frame_bytes();
-            self.check(next, writing.tail)?;
-            // Acquire: what is written from here on comes after all that a reader read before it moved `head`. If it moved,
-            // there is room too.
-            let word = ground.u64(self.at + HEAD)?;
-            let _ = word.compare_exchange(head, next, Ordering::AcqRel, Ordering::Acquire);
-            // (P4)
-            fence(Ordering::Release);
-            ground.point("pipe.dropped");
-        }
+        let Some(header) = self.header(ground, head)? else {
+            return Err(Error::new(Reason::DamagedFrame { position: head, found: 0 }));
+        };
+        let next = head + header.frame_bytes();
+        self.check(next, writing.tail)?;
+        // Acquire: what is written from here on comes after all that a reader read before it moved `head`. If it moved,
+        // there is room too.
+        let word = ground.u64(self.at + HEAD)?;
+        let _ = word.compare_exchange(head, next, Ordering::AcqRel, Ordering::Acquire);
+        // (P4)
+        fence(Ordering::Release);
+        ground.point("pipe.dropped");
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 mod asynchronous;
+mod damage;
 mod messages;
 mod travel;
 
