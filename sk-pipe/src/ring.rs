@@ -44,6 +44,9 @@ const ITEMS: Offset = 256;
 const ROOM: Offset = 384;
 const BELL: Offset = 4;
 
+/// No pipe lives so long that it sends more bytes, and what is added to a position does not overflow.
+const MOST_POSITION: u64 = 1 << 62;
+
 /// Where a ring lies.
 #[derive(Debug, Clone, Copy)]
 pub struct Ring {
@@ -178,14 +181,15 @@ impl Ring {
     /// The words of the ring are damaged.
     pub fn reading<G: Ground>(&self, ground: &G) -> Result<Reading, Error> {
         let cursor = self.load_head(ground)?;
-        if cursor % 8 != 0 {
+        if cursor % 8 != 0 || cursor > MOST_POSITION {
             return Err(Error::new(Reason::DamagedFrame { position: cursor, found: cursor }));
         }
         Ok(Reading { cursor })
     }
 
     fn check(&self, head: u64, tail: u64) -> Result<(), Error> {
-        if head > tail || tail - head > self.capacity - HEADER || (head | tail) % 8 != 0 {
+        let is_far = tail > MOST_POSITION || head > tail || tail - head > self.capacity - HEADER;
+        if is_far || (head | tail) % 8 != 0 {
             return Err(Error::new(Reason::DamagedRing { head, tail, capacity: self.capacity }));
         }
         Ok(())

@@ -290,3 +290,18 @@ fn a_part_among_whole_messages_is_damage() {
         });
     }
 }
+
+/// Who comes next believes no position from which it could not go on.
+#[test]
+fn a_position_that_nobody_reaches_is_damage() {
+    for position in [u64::MAX - 7, u64::MAX - 4095, 1 << 63] {
+        let (_anchor, point, memory) = pipe(Overflow::Block);
+        for end in 0..2 {
+            let (words, _) = ring_of(end);
+            change(&memory, words, |_| position);
+            change(&memory, words + 128, |_| position);
+        }
+        let error = travel(point).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
+    }
+}
