@@ -298,7 +298,7 @@ impl Rx {
         let lost = || Error::damaged("what came beside a message", count);
         let count = usize::try_from(count).map_err(|_| lost())?;
         // They were sent before the message.
-        let files = self.end.link.take_files(tag, count)?.ok_or_else(lost)?;
+        let files = self.end.clear_bells(|link| link.take_files(tag, count))?.ok_or_else(lost)?;
         Ok(Descriptors::arrived(files))
     }
 
