@@ -91,7 +91,9 @@ impl Link {
         let mut arrived = lock(&self.arrived);
         self.read_all(&mut arrived)?;
         let arrived = &mut arrived.files;
-        let before = arrived.iter().position(|(there, _)| *there == tag).unwrap_or(arrived.len());
+        let Some(before) = arrived.iter().position(|(there, _)| *there == tag) else {
+            return Ok((count == 0).then(Vec::new));
+        };
         arrived.drain(..before);
         if arrived.iter().take_while(|(there, _)| *there == tag).count() < count {
             return Ok(None);
@@ -179,6 +181,9 @@ mod tests {
         assert_eq!(one.send_files(8, &some).unwrap(), 300);
         assert_eq!(two.take_files(8, 300).unwrap().unwrap().len(), 300);
         assert!(two.take_files(8, 1).unwrap().is_none());
+        assert_eq!(one.send_files(9, &some[..1]).unwrap(), 1);
+        assert!(two.take_files(8, 1).unwrap().is_none());
+        assert_eq!(two.take_files(9, 1).unwrap().unwrap().len(), 1);
         assert!(two.has_rung() && !two.has_rung());
         two.clear().unwrap();
         assert!(!two.has_rung());

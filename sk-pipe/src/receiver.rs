@@ -226,6 +226,10 @@ impl Rx {
             if header.is(FILES) {
                 files = Some((self.word_at(header, 0)?, self.word_at(header, 8)?));
                 prefix += FILES_PREFIX;
+                // They may be those of another message by now, which still needs its descriptors.
+                if self.was_dropped()? {
+                    return Ok(None);
+                }
             }
             if header.is(LAST) {
                 return self.take_whole(header, prefix, files, into);
