@@ -504,7 +504,9 @@ pub(crate) type Outcome<R> = Option<Result<R, Error>>;
 /// Whoever has waited so long looks whether the other end was lost on its way.
 const LOOK_FOR_LOSS: std::time::Duration = std::time::Duration::from_secs(4);
 
-const MOST_NAME: usize = (layout::NAME_BYTES - 8) as usize;
+const MOST_NAME: usize = 1016;
+
+const _: () = assert!(MOST_NAME as u64 + 8 <= layout::NAME_BYTES);
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.
 fn fingerprint(name: &[u8]) -> u64 {

@@ -181,7 +181,7 @@ impl Ring {
     /// The words of the ring are damaged.
     pub fn reading<G: Ground>(&self, ground: &G) -> Result<Reading, Error> {
         let cursor = self.load_head(ground)?;
-        if cursor % 8 != 0 || cursor > MOST_POSITION {
+        if !cursor.is_multiple_of(8) || cursor > MOST_POSITION {
             return Err(Error::new(Reason::DamagedFrame { position: cursor, found: cursor }));
         }
         Ok(Reading { cursor })
@@ -189,7 +189,7 @@ impl Ring {
 
     fn check(&self, head: u64, tail: u64) -> Result<(), Error> {
         let is_far = tail > MOST_POSITION || head > tail || tail - head > self.capacity - HEADER;
-        if is_far || (head | tail) % 8 != 0 {
+        if is_far || !(head | tail).is_multiple_of(8) {
             return Err(Error::new(Reason::DamagedRing { head, tail, capacity: self.capacity }));
         }
         Ok(())

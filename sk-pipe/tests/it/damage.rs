@@ -119,7 +119,7 @@ fn read(memory: &File, at: u64) -> u64 {
 fn run(policy: Overflow, steps: &[Step]) {
     let (mut anchor, mut point, memory) = pipe(policy);
     let mut bytes = Vec::new();
-    let mut sent = 0;
+    let mut sent = 0_u64;
     for step in steps {
         let outcome = match step {
             Step::Flip(at, bit) => {
@@ -136,7 +136,7 @@ fn run(policy: Overflow, steps: &[Step]) {
             }
             Step::Send(is_anchor, length) => {
                 let message = vec![7; *length];
-                sent += length;
+                sent += *length as u64;
                 let outcome = if *is_anchor {
                     anchor.send_bytes(&message).timeout(PATIENCE).wait()
                 } else {
@@ -173,7 +173,7 @@ fn run(policy: Overflow, steps: &[Step]) {
         };
         match outcome {
             // Frames that nobody wrote lie in what was there.
-            Ok(length) => assert!(length <= sent + CAPACITY as usize, "{length} of {sent}"),
+            Ok(length) => assert!(length as u64 <= sent + CAPACITY, "{length} of {sent}"),
             Err(error) => check(&error),
         }
     }
