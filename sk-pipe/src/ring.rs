@@ -21,6 +21,7 @@
 //! | before `tail` is stored | a frame, which may be read before anybody writes | the next writer finds it by its header |
 //! | before others are woken | a frame, or room | `deaths` moves, they look |
 //! | before `head` is stored | the frame | the next reader reads it |
+//! | behind that, before it has the message | room | nobody: the message is gone with its reader |
 //!
 //! With [`Overflow::DropOldest`](crate::Overflow::DropOldest) both move `head`, by compare-and-swap: a reader whose frame
 //! was dropped while it copied finds that `head` has moved, and throws the copy away.
