@@ -2,6 +2,8 @@
 #![cfg(not(loom))]
 
 mod asynchronous;
+// The other backend lays files out differently.
+#[cfg(not(sk_portable))]
 mod damage;
 mod messages;
 mod travel;
