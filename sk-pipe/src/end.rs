@@ -425,11 +425,23 @@ impl End {
         }
         reactor::register(self)?;
         let (ring, side) = look.place();
-        *lock(self.task(side)) = Some(cx.waker().clone());
         // Before the bell is set: what rings from here on is heard.
-        self.link.clear()?;
+        self.clear_bells(Link::clear)?;
+        *lock(self.task(side)) = Some(cx.waker().clone());
         ring.set_bell(&self.commons, side)?;
         look.look()
+    }
+
+    /// Does what takes bells off the socket, and wakes the tasks they rang for.
+    pub(crate) fn clear_bells<T>(
+        &self,
+        work: impl FnOnce(&Link) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let outcome = work(&self.link);
+        if self.link.has_rung() {
+            self.wake_tasks();
+        }
+        outcome
     }
 
     fn task(&self, side: Side) -> &Mutex<Option<Waker>> {

@@ -11,22 +11,24 @@ use crate::error::{Error, Reason};
 
 const THERE: u64 = 1 << 32;
 /// A message begins with this frame.
-pub(crate) const FIRST: u64 = 1 << 33;
+pub const FIRST: u64 = 1 << 33;
 /// A message ends with this frame.
-pub(crate) const LAST: u64 = 1 << 34;
+pub const LAST: u64 = 1 << 34;
 /// Descriptors travel beside the message, and the frame begins with how many and which.
 pub(crate) const FILES: u64 = 1 << 35;
 const FLAGS: u64 = FIRST | LAST | FILES;
 const SEQUENCE: u32 = 40;
 
 /// The bytes of a header.
-pub(crate) const HEADER: u64 = 8;
+pub const HEADER: u64 = 8;
 
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) bytes: u32,
-    pub(crate) flags: u64,
+pub struct Header {
+    /// How many bytes are behind it.
+    pub bytes: u32,
+    /// Of `FIRST`, `LAST` and `FILES`.
+    pub flags: u64,
 }
 
 fn sequence_of(position: u64) -> u64 {
@@ -62,7 +64,7 @@ impl Header {
 
     /// How many bytes of the ring the frame takes.
     #[inline]
-    pub(crate) fn frame_bytes(self) -> u64 {
+    pub fn frame_bytes(self) -> u64 {
         frame_bytes(u64::from(self.bytes))
     }
 

@@ -48,37 +48,53 @@
 //! # Platforms
 //!
 //! Linux from 5.16 on; on others, as [`sk_share`] says.
+#![cfg_attr(loom, expect(dead_code, reason = "models hold a ring only"))]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[cfg(not(loom))]
 mod anchor;
+#[cfg(not(loom))]
 mod end;
 mod error;
 mod frame;
+#[cfg(not(loom))]
 mod layout;
+#[cfg(not(loom))]
 mod link;
+#[cfg(not(loom))]
 mod memory;
+#[cfg(not(loom))]
 mod pair;
+#[cfg(not(loom))]
 mod point;
+#[cfg(not(loom))]
 mod reactor;
+#[cfg(not(loom))]
 mod receiver;
 #[doc(hidden)]
 pub mod ring;
+#[cfg(not(loom))]
 mod sender;
 mod sync;
+#[cfg(not(loom))]
 mod sys;
+#[cfg(not(loom))]
 mod waiting;
 
 /// What lies in the memory of a pipe, who writes it, and what a death leaves at each step.
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
-pub use anchor::Anchor;
 pub use error::Error;
-pub use pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair};
-pub use point::{Point, Succession};
-pub use receiver::Receiver;
-pub use sender::Sender;
 pub use sk_share as share;
+#[cfg(not(loom))]
+pub use {
+    anchor::Anchor,
+    pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair},
+    point::{Point, Succession},
+    receiver::Receiver,
+    sender::Sender,
+};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

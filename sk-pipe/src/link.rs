@@ -32,7 +32,13 @@ const BELL: u64 = 0;
 pub(crate) struct Link {
     socket: Arc<OwnedFd>,
     /// What has come and was not asked for yet.
-    arrived: Mutex<VecDeque<(u64, OwnedFd)>>,
+    arrived: Mutex<Arrived>,
+}
+
+#[derive(Default)]
+struct Arrived {
+    files: VecDeque<(u64, OwnedFd)>,
+    has_rung: bool,
 }
 
 impl Link {
@@ -84,7 +90,10 @@ impl Link {
     pub(crate) fn take_files(&self, tag: u64, count: usize) -> Result<Option<Vec<OwnedFd>>, Error> {
         let mut arrived = lock(&self.arrived);
         self.read_all(&mut arrived)?;
-        let before = arrived.iter().position(|(there, _)| *there == tag).unwrap_or(arrived.len());
+        let arrived = &mut arrived.files;
+        let Some(before) = arrived.iter().position(|(there, _)| *there == tag) else {
+            return Ok((count == 0).then(Vec::new));
+        };
         arrived.drain(..before);
         if arrived.iter().take_while(|(there, _)| *there == tag).count() < count {
             return Ok(None);
@@ -97,9 +106,15 @@ impl Link {
         self.read_all(&mut lock(&self.arrived))
     }
 
-    fn read_all(&self, arrived: &mut VecDeque<(u64, OwnedFd)>) -> Result<(), Error> {
-        while let Some(tag) = self.read_one(arrived)? {
-            debug_assert!(tag == BELL || !arrived.is_empty());
+    /// Whether a bell was taken off the socket since this was asked: the poller may not have seen it, and whoever it rang
+    /// for has to be woken by who took it.
+    pub(crate) fn has_rung(&self) -> bool {
+        std::mem::take(&mut lock(&self.arrived).has_rung)
+    }
+
+    fn read_all(&self, arrived: &mut Arrived) -> Result<(), Error> {
+        while let Some(tag) = self.read_one(&mut arrived.files)? {
+            arrived.has_rung |= tag == BELL;
         }
         Ok(())
     }
@@ -166,7 +181,12 @@ mod tests {
         assert_eq!(one.send_files(8, &some).unwrap(), 300);
         assert_eq!(two.take_files(8, 300).unwrap().unwrap().len(), 300);
         assert!(two.take_files(8, 1).unwrap().is_none());
+        assert_eq!(one.send_files(9, &some[..1]).unwrap(), 1);
+        assert!(two.take_files(8, 1).unwrap().is_none());
+        assert_eq!(two.take_files(9, 1).unwrap().unwrap().len(), 1);
+        assert!(two.has_rung() && !two.has_rung());
         two.clear().unwrap();
+        assert!(!two.has_rung());
         assert!(!two.is_hung_up());
         drop(one);
         assert!(two.is_hung_up());

@@ -134,17 +134,7 @@ impl Rx {
     #[inline]
     fn take(&mut self, into: &mut Into<'_>) -> Result<Option<Taken>, Error> {
         loop {
-            if self.end.receives_by == Overflow::DropOldest {
-                self.reading = self.end.incoming.reading(&self.end.commons)?;
-                self.freed = self.reading.cursor;
-            }
-            let header = match self.end.incoming.look(&self.end.commons, &self.reading) {
-                Ok(Some(header)) => header,
-                Ok(None) => return Ok(None),
-                // It was dropped, and what lies there now is no frame.
-                Err(_) if self.was_dropped()? => continue,
-                Err(error) => return Err(error),
-            };
+            let Some(header) = self.next_frame()? else { return Ok(None) };
             match self.take_frame(header, into) {
                 Ok(Some(taken)) => return Ok(Some(taken)),
                 Ok(None) => {}
@@ -154,11 +144,28 @@ impl Rx {
         }
     }
 
+    /// The frame that is read next, if it is there.
+    #[inline]
+    fn next_frame(&mut self) -> Result<Option<Header>, Error> {
+        loop {
+            if self.end.receives_by == Overflow::DropOldest {
+                self.reading = self.end.incoming.reading(&self.end.commons)?;
+                self.freed = self.reading.cursor;
+            }
+            match self.end.incoming.look(&self.end.commons, &self.reading) {
+                Ok(Some(header)) => return Ok(Some(header)),
+                // It was dropped, and what lies there now is no frame, or looks like the place of one.
+                _ if self.was_dropped()? => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Whether the writer dropped what was being read.
     #[cold]
     fn was_dropped(&self) -> Result<bool, Error> {
         Ok(self.end.receives_by == Overflow::DropOldest
-            && self.end.incoming.reading(&self.end.commons)?.cursor != self.freed)
+            && self.end.incoming.was_dropped(&self.end.commons, self.freed)?)
     }
 
     #[inline]
@@ -206,13 +213,23 @@ impl Rx {
     /// A message with descriptors, or a part of one.
     #[cold]
     fn take_other(&mut self, header: Header, into: &mut Into<'_>) -> Result<Option<Taken>, Error> {
+        if self.end.receives_by != Overflow::Block && !(header.is(FIRST) && header.is(LAST)) {
+            return Err(Error::damaged("a part of a message where all are whole", header.flags));
+        }
         let mut prefix = 0;
         let mut files = None;
         if header.is(FIRST) {
-            self.parts = None;
+            if self.parts.take().is_some() {
+                // The message before was given up in the middle: its writer may need the room for the rest of this one.
+                self.free()?;
+            }
             if header.is(FILES) {
                 files = Some((self.word_at(header, 0)?, self.word_at(header, 8)?));
                 prefix += FILES_PREFIX;
+                // They may be those of another message by now, which still needs its descriptors.
+                if self.was_dropped()? {
+                    return Ok(None);
+                }
             }
             if header.is(LAST) {
                 return self.take_whole(header, prefix, files, into);
@@ -226,7 +243,6 @@ impl Rx {
         // The rest of a message that another life had begun to read.
         let Some(parts) = &mut self.parts else {
             self.advance(header)?;
-            self.free()?;
             return Ok(None);
         };
         let length = (header.bytes as usize).saturating_sub(prefix);
@@ -286,7 +302,7 @@ impl Rx {
         let lost = || Error::damaged("what came beside a message", count);
         let count = usize::try_from(count).map_err(|_| lost())?;
         // They were sent before the message.
-        let files = self.end.link.take_files(tag, count)?.ok_or_else(lost)?;
+        let files = self.end.clear_bells(|link| link.take_files(tag, count))?.ok_or_else(lost)?;
         Ok(Descriptors::arrived(files))
     }
 
@@ -457,10 +473,8 @@ impl Look for Polling<'_> {
 
     fn look(&mut self) -> Result<Option<()>, Error> {
         self.0.end.check_copied()?;
-        let is_there =
-            || Ok::<_, Error>(self.0.ring().look(&self.0.end.commons, &self.0.reading)?.is_some());
         // An end is something to be received too: the next call tells it.
-        let is_news = is_there()?
+        let is_news = self.0.next_frame()?.is_some()
             || self.0.end.look_at_peer(ENDED_SENDING, Some(&mut self.0.told.clone())).is_err();
         Ok(is_news.then_some(()))
     }

@@ -18,9 +18,10 @@
 //! | dies | what is left | who goes on |
 //! |---|---|---|
 //! | before the header is stored | a zero where it would be, anything behind it | the next writer writes there |
-//! | before `tail` is stored | a frame | the next writer finds it by its header |
+//! | before `tail` is stored | a frame, which may be read before anybody writes | the next writer finds it by its header |
 //! | before others are woken | a frame, or room | `deaths` moves, they look |
 //! | before `head` is stored | the frame | the next reader reads it |
+//! | behind that, before it has the message | room | nobody: the message is gone with its reader |
 //!
 //! With [`Overflow::DropOldest`](crate::Overflow::DropOldest) both move `head`, by compare-and-swap: a reader whose frame
 //! was dropped while it copied finds that `head` has moved, and throws the copy away.
@@ -28,12 +29,14 @@
 //! Pairs of orderings: (P1) who loads a header sees its frame: release at the store, acquire in `look`. (P2) who loads
 //! `head` comes after all that was read before it: release at the store, acquire where room is looked for. (P3) either who
 //! wakes sees that somebody waits, or who waits sees the frame or the room: a sequentially consistent fence between the
-//! two on both sides.
+//! two on both sides. (P4) who sees anything that was written over a dropped frame sees that `head` moved: a release fence
+//! behind the drop, an acquire fence in front of the load of `head` in `was_dropped`.
 
 use sk_share::ground::{Attempt, EventCount, Ground, Offset};
 
 use crate::error::{Error, Reason};
-use crate::frame::{HEADER, Header, frame_bytes};
+use crate::frame::frame_bytes;
+pub use crate::frame::{FIRST, HEADER, Header, LAST};
 use crate::sync::{Ordering, fence};
 
 const TAIL: Offset = 0;
@@ -41,6 +44,9 @@ const HEAD: Offset = 128;
 const ITEMS: Offset = 256;
 const ROOM: Offset = 384;
 const BELL: Offset = 4;
+
+/// No pipe lives so long that it sends more bytes, and what is added to a position does not overflow.
+const MOST_POSITION: u64 = 1 << 62;
 
 /// Where a ring lies.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +71,7 @@ pub struct Writing {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reading {
     /// Before it all was read.
-    pub(crate) cursor: u64,
+    pub cursor: u64,
 }
 
 /// Who waits at a ring, and for what.
@@ -129,7 +135,10 @@ impl Ring {
     }
 
     /// Copies from a position.
-    pub(crate) fn copy_out<G: Ground>(
+    ///
+    /// # Errors
+    /// The words of the ring do not lie in the memory.
+    pub fn copy_out<G: Ground>(
         &self,
         ground: &G,
         position: u64,
@@ -155,13 +164,13 @@ impl Ring {
     /// # Errors
     /// The words of the ring are damaged.
     pub fn writing<G: Ground>(&self, ground: &G) -> Result<Writing, Error> {
-        let mut tail = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
+        let found = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
+        // Its writer died before it moved `tail`, which `head` may have passed since.
+        let frame = self.header(ground, found)?.map_or(0, Header::frame_bytes);
+        let tail = found.saturating_add(frame);
         let head = self.load_head(ground)?;
         self.check(head, tail)?;
-        // Its writer died before it moved `tail`.
-        if let Some(header) = self.header(ground, tail)? {
-            tail += header.frame_bytes();
-            self.check(head, tail)?;
+        if tail != found {
             ground.u64(self.at + TAIL)?.store(tail, Ordering::Relaxed);
         }
         Ok(Writing { tail, head })
@@ -173,14 +182,15 @@ impl Ring {
     /// The words of the ring are damaged.
     pub fn reading<G: Ground>(&self, ground: &G) -> Result<Reading, Error> {
         let cursor = self.load_head(ground)?;
-        if !cursor.is_multiple_of(8) {
+        if !cursor.is_multiple_of(8) || cursor > MOST_POSITION {
             return Err(Error::new(Reason::DamagedFrame { position: cursor, found: cursor }));
         }
         Ok(Reading { cursor })
     }
 
     fn check(&self, head: u64, tail: u64) -> Result<(), Error> {
-        if head > tail || tail - head > self.capacity - HEADER || !(head | tail).is_multiple_of(8) {
+        let is_far = tail > MOST_POSITION || head > tail || tail - head > self.capacity - HEADER;
+        if is_far || !(head | tail).is_multiple_of(8) {
             return Err(Error::new(Reason::DamagedRing { head, tail, capacity: self.capacity }));
         }
         Ok(())
@@ -257,11 +267,7 @@ impl Ring {
     ///
     /// # Errors
     /// As for [`has_room`](Self::has_room).
-    pub(crate) fn is_all_read<G: Ground>(
-        &self,
-        ground: &G,
-        writing: &mut Writing,
-    ) -> Result<bool, Error> {
+    pub fn is_all_read<G: Ground>(&self, ground: &G, writing: &mut Writing) -> Result<bool, Error> {
         let head = self.load_head(ground)?;
         self.check(head, writing.tail)?;
         writing.head = head;
@@ -278,15 +284,18 @@ impl Ring {
         if head == writing.tail {
             return Ok(false);
         }
-        if let Some(header) = self.header(ground, head)? {
-            let next = head + header.frame_bytes();
-            self.check(next, writing.tail)?;
-            // Acquire: what is written from here on comes after all that a reader read before it moved `head`. If it moved,
-            // there is room too.
-            let word = ground.u64(self.at + HEAD)?;
-            let _ = word.compare_exchange(head, next, Ordering::AcqRel, Ordering::Acquire);
-            ground.point("pipe.dropped");
-        }
+        let Some(header) = self.header(ground, head)? else {
+            return Err(Error::new(Reason::DamagedFrame { position: head, found: 0 }));
+        };
+        let next = head + header.frame_bytes();
+        self.check(next, writing.tail)?;
+        // Acquire: what is written from here on comes after all that a reader read before it moved `head`. If it moved,
+        // there is room too.
+        let word = ground.u64(self.at + HEAD)?;
+        let _ = word.compare_exchange(head, next, Ordering::AcqRel, Ordering::Acquire);
+        // (P4)
+        fence(Ordering::Release);
+        ground.point("pipe.dropped");
         Ok(true)
     }
 
@@ -295,23 +304,19 @@ impl Ring {
     /// # Errors
     /// It is nothing that a writer of ours puts there.
     #[inline]
-    pub(crate) fn look<G: Ground>(
-        &self,
-        ground: &G,
-        reading: &Reading,
-    ) -> Result<Option<Header>, Error> {
+    pub fn look<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<Option<Header>, Error> {
         self.header(ground, reading.cursor)
     }
 
     /// Whether a frame may be there; for who spins.
     #[inline]
-    pub(crate) fn is_there<G: Ground>(&self, ground: &G, reading: &Reading) -> bool {
+    pub fn is_there<G: Ground>(&self, ground: &G, reading: &Reading) -> bool {
         self.word(ground, reading.cursor).map_or(true, |word| word.load(Ordering::Relaxed) != 0)
     }
 
     /// Whether room was made since the writer looked; for who spins.
     #[inline]
-    pub(crate) fn is_read<G: Ground>(&self, ground: &G, writing: &Writing) -> bool {
+    pub fn is_read<G: Ground>(&self, ground: &G, writing: &Writing) -> bool {
         let head = ground.u64(self.at + HEAD).map(|word| word.load(Ordering::Relaxed));
         head.ok() != Some(writing.head)
     }
@@ -321,7 +326,7 @@ impl Ring {
     /// # Errors
     /// None that could happen: the words were looked at before.
     #[inline]
-    pub(crate) fn free<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<(), Error> {
+    pub fn free<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<(), Error> {
         ground.point("pipe.take.copied");
         // Release: (P2). This store is the commit.
         ground.u64(self.at + HEAD)?.store(reading.cursor, Ordering::Release);
@@ -333,7 +338,7 @@ impl Ring {
     ///
     /// # Errors
     /// As for [`free`](Self::free).
-    pub(crate) fn free_unless_dropped<G: Ground>(
+    pub fn free_unless_dropped<G: Ground>(
         &self,
         ground: &G,
         from: u64,
@@ -348,8 +353,21 @@ impl Ring {
         Ok(freed.is_ok())
     }
 
+    /// Whether the frame at this position was dropped by its writer, and what was seen there may be anything.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub fn was_dropped<G: Ground>(&self, ground: &G, from: u64) -> Result<bool, Error> {
+        // (P4)
+        fence(Ordering::Acquire);
+        Ok(self.load_head(ground)? != from)
+    }
+
     /// How many bytes of frames nobody has read, about.
-    pub(crate) fn unread<G: Ground>(&self, ground: &G) -> Result<u64, Error> {
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub fn unread<G: Ground>(&self, ground: &G) -> Result<u64, Error> {
         let head = self.load_head(ground)?;
         let tail = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
         Ok(tail.saturating_sub(head).min(self.capacity))
@@ -358,6 +376,9 @@ impl Ring {
     /// Wakes who sleeps at this side, and says whether a task waits whose process has to be told by the socket.
     ///
     /// What is woken for was stored before.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
     #[inline]
     pub fn wake<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
         // (P3)
@@ -372,8 +393,11 @@ impl Ring {
     }
 
     /// As [`wake`](Self::wake), without a look whether somebody waits.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
     #[cold]
-    pub(crate) fn wake_waiting<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
+    pub fn wake_waiting<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
         let at = self.at + side.at();
         EventCount::at(ground, at)?.notify_all();
         let bell = ground.u32(at + BELL)?;
@@ -404,7 +428,10 @@ impl Ring {
     }
 
     /// Says that a task waits at this side; it looks again after that.
-    pub(crate) fn set_bell<G: Ground>(&self, ground: &G, side: Side) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub fn set_bell<G: Ground>(&self, ground: &G, side: Side) -> Result<(), Error> {
         ground.u32(self.at + side.at() + BELL)?.store(1, Ordering::Relaxed);
         // (P3)
         fence(Ordering::SeqCst);

@@ -246,8 +246,14 @@ impl Tx {
         }
         // One that never lies in the ring as a whole is sent once it was taken.
         let is_whole = bytes.len() as u64 <= most_whole(self.ring());
+        if is_whole {
+            return Ok(true);
+        }
         let Tx { end, writing, .. } = self;
-        Ok(is_whole || end.outgoing.is_all_read(&end.commons, writing)?)
+        let is_read = end.outgoing.is_all_read(&end.commons, writing)?;
+        // Behind that look: another life, which goes past the rest of what the one before had begun to read, is counted
+        // before it moves `head`.
+        Ok(is_read && end.life_of_peer()?.max(1) == progress.life)
     }
 
     /// A value as a message.

@@ -3,7 +3,11 @@
 use futures::executor::block_on;
 use futures::{SinkExt as _, StreamExt as _};
 use sk_pipe::{builder, pair};
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use super::{SOON, WATCHDOG};
 
@@ -69,4 +73,38 @@ async fn a_receive_that_is_given_up_loses_nothing() {
         }
     }
     sender.await.unwrap();
+}
+
+/// Says that a task was woken.
+struct Told(mpsc::Sender<()>);
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.send(());
+    }
+}
+
+/// Two tasks wait at one end, for a message and for room, and one socket rings for both. Who looks for room takes the
+/// bell of the other one off it, maybe before the thread that waits for the socket has seen it.
+#[test]
+fn a_bell_that_another_task_took_is_heard() {
+    let (anchor, point) = builder().capacity(4096).pair::<[u64; 8], u64>().unwrap();
+    let (mut sender, mut receiver) = anchor.split();
+    let (mut back, _there) = point.split().unwrap();
+    while sender.try_send(&[0; 8]).unwrap() {}
+    let mut other = Context::from_waker(Waker::noop());
+    for number in 0..300 {
+        let (told, is_told) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Told(told)));
+        let mut task = Context::from_waker(&waker);
+        let mut receiving = pin!(receiver.recv().into_future());
+        assert!(receiving.as_mut().poll(&mut task).is_pending());
+        let mut sending = pin!(sender.send(&[1; 8]).into_future());
+        assert!(sending.as_mut().poll(&mut other).is_pending());
+        back.send(&number).wait().unwrap();
+        assert!(sending.as_mut().poll(&mut other).is_pending());
+        // Sooner than the thread looks by itself.
+        is_told.recv_timeout(Duration::from_secs(3)).unwrap();
+        assert!(receiving.as_mut().poll(&mut task).is_ready());
+    }
 }

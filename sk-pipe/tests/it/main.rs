@@ -1,6 +1,10 @@
 //! What pipes do within one process: the suite of both backends.
+#![cfg(not(loom))]
 
 mod asynchronous;
+// The other backend lays files out differently.
+#[cfg(not(sk_portable))]
+mod damage;
 mod messages;
 mod travel;
 

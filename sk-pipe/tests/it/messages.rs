@@ -1,10 +1,11 @@
 //! Messages there and back, of all sizes, and what is full.
 
+use std::collections::VecDeque;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use sk_pipe::{Overflow, Raw, builder, one_way, pair};
+use sk_pipe::{Overflow, Raw, Receiver, Sender, builder, one_way, pair};
 
 use super::{SOON, WATCHDOG};
 
@@ -39,7 +40,7 @@ fn a_pipe_may_go_one_way() {
 fn what_is_not_there_is_not_waited_for() {
     let (mut anchor, mut point) = pair::<u32, u32>().unwrap();
     assert_eq!(point.try_recv().unwrap(), None);
-    assert!(!point.poll(std::time::Duration::ZERO).unwrap());
+    assert!(!point.poll(Duration::ZERO).unwrap());
     let begin = Instant::now();
     let error = point.recv_timeout(SOON).unwrap_err();
     assert!(error.is_timeout() && begin.elapsed() >= SOON);
@@ -87,6 +88,19 @@ fn a_full_pipe_waits_fails_or_forgets() {
     assert!(seen.len() > 100 && seen.is_sorted());
     anchor.send(&1).wait().unwrap();
     assert_eq!(point.recv().wait().unwrap(), 1);
+}
+
+/// Rows: PIPE-34
+#[test]
+fn a_reader_that_was_dropped_past_can_ask_what_is_there() {
+    let drop = builder().capacity(4096).overflow(Overflow::DropOldest);
+    let (mut anchor, mut point) = drop.pair::<Vec<u64>, ()>().unwrap();
+    assert!(!point.poll(Duration::ZERO).unwrap());
+    for number in 0..10_000 {
+        anchor.send(&vec![number; 3]).wait().unwrap();
+    }
+    assert!(point.poll(Duration::ZERO).unwrap());
+    assert!(point.recv().wait().unwrap()[0] > 9000);
 }
 
 /// Rows: PIPE-34
@@ -278,4 +292,220 @@ proptest! {
             }
         });
     }
+}
+
+/// What one does at one end of a pipe, with a length.
+#[derive(Debug, Clone)]
+enum Step {
+    TrySend(usize),
+    /// Of what may take several frames, for no time at all: what did not fit was given up in the middle.
+    Send(usize),
+    TryReceive,
+    ReceiveInto(usize),
+    Poll,
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0_usize..900).prop_map(Step::TrySend),
+        2 => (0_usize..2040).prop_map(Step::Send),
+        6 => Just(Step::TryReceive),
+        1 => (0_usize..900).prop_map(Step::ReceiveInto),
+        2 => Just(Step::Poll),
+        // Rare, since it ends most of what can be seen.
+        1 => (0_u8..20).prop_map(|chance| if chance == 0 { Step::Close } else { Step::Poll }),
+    ]
+}
+
+/// What a direction holds, as a queue.
+struct Queue {
+    policy: Overflow,
+    /// The message and the bytes it takes; without one, what is left of one that was given up.
+    items: VecDeque<(Option<Vec<u8>>, usize)>,
+    /// What the reader went past of one that was given up, and frees with the next one.
+    held: usize,
+    is_closed: bool,
+}
+
+const CAPACITY: usize = 4096;
+const LONGEST: usize = CAPACITY - 32;
+
+impl Queue {
+    fn new(policy: Overflow) -> Queue {
+        Queue { policy, items: VecDeque::new(), held: 0, is_closed: false }
+    }
+
+    fn has_room(&self, frame: usize) -> bool {
+        let used: usize = self.items.iter().map(|(_, bytes)| bytes).sum();
+        used + self.held + frame + 8 <= CAPACITY
+    }
+
+    /// Whether one frame went in.
+    fn push(&mut self, message: &[u8]) -> bool {
+        let frame = 8 + message.len().next_multiple_of(8);
+        while self.policy == Overflow::DropOldest && !self.has_room(frame) {
+            self.items.pop_front();
+        }
+        let has_room = self.has_room(frame);
+        if has_room {
+            self.items.push_back((Some(message.to_vec()), frame));
+        }
+        has_room
+    }
+
+    /// Whether all frames of a long message went in.
+    fn push_parts(&mut self, message: &[u8]) -> bool {
+        let mut bytes = 0;
+        let mut prefix = 8;
+        for part in message.chunks(CAPACITY / 4 - 24) {
+            let frame = 8 + prefix + part.len().next_multiple_of(8);
+            prefix = 0;
+            if !self.has_room(bytes + frame) {
+                self.items.extend((bytes > 0).then_some((None, bytes)));
+                return false;
+            }
+            bytes += frame;
+        }
+        self.items.push_back((Some(message.to_vec()), bytes));
+        true
+    }
+
+    /// The length of the message that is next, of what was given up behind of which the reader goes.
+    fn next(&mut self) -> Option<usize> {
+        while let Some((None, bytes)) = self.items.front() {
+            self.held = *bytes;
+            self.items.pop_front();
+        }
+        self.items.front().and_then(|(message, _)| message.as_ref().map(Vec::len))
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        self.next()?;
+        self.held = 0;
+        self.items.pop_front().and_then(|(message, _)| message)
+    }
+}
+
+/// Takes one step at an end that sends into `to` and receives from `from`.
+fn take_step(
+    (sender, receiver): &mut (Sender<Raw>, Receiver<Raw>),
+    [to, from]: [&mut Queue; 2],
+    step: &Step,
+    number: usize,
+) {
+    let message = |length: usize| -> Vec<u8> {
+        (0..length).map(|at| u8::try_from((at + number) % 251).unwrap()).collect()
+    };
+    match step {
+        Step::TrySend(length) | Step::Send(length) if to.policy != Overflow::Block => {
+            let message = message(length * 4);
+            let sent = sender.try_send_bytes(&message);
+            if message.len() > LONGEST {
+                assert!(sent.unwrap_err().is_limit());
+            } else if to.is_closed {
+                assert!(sent.unwrap_err().is_closed());
+            } else if to.push(&message) {
+                assert!(sent.unwrap());
+            } else {
+                assert!(sent.unwrap_err().is_full());
+            }
+        }
+        Step::TrySend(length) => {
+            let message = message(length * 4);
+            let sent = sender.try_send_bytes(&message);
+            if message.len() > CAPACITY / 4 {
+                assert!(sent.unwrap_err().is_limit());
+            } else if to.is_closed {
+                assert!(sent.unwrap_err().is_closed());
+            } else {
+                assert_eq!(sent.unwrap(), to.push(&message));
+            }
+        }
+        Step::Send(length) => {
+            let message = message(*length);
+            let sent = sender.send_bytes(&message).timeout(Duration::ZERO).wait();
+            if to.is_closed {
+                assert!(sent.unwrap_err().is_closed());
+                return;
+            }
+            let is_short = message.len() <= CAPACITY / 4;
+            if if is_short { to.push(&message) } else { to.push_parts(&message) } {
+                sent.unwrap();
+            } else {
+                assert!(sent.unwrap_err().is_timeout());
+            }
+        }
+        Step::TryReceive | Step::ReceiveInto(_) => {
+            let mut bytes = match step {
+                Step::ReceiveInto(length) => vec![0; length * 4],
+                _ => Vec::new(),
+            };
+            let received = match step {
+                Step::ReceiveInto(_) => {
+                    receiver.recv_into(&mut bytes).timeout(Duration::ZERO).wait()
+                }
+                _ => receiver.recv_bytes(&mut bytes).timeout(Duration::ZERO).wait(),
+            };
+            let next = from.next();
+            match received {
+                Ok(length) => assert_eq!(Some(&bytes[..length]), from.pop().as_deref()),
+                Err(error) if error.is_limit() => assert!(next > Some(bytes.len()), "{error}"),
+                Err(error) if error.is_closed() => assert!(next.is_none() && from.is_closed),
+                Err(error) => assert!(error.is_timeout() && next.is_none() && !from.is_closed),
+            }
+        }
+        Step::Poll => {
+            let is_there = !from.items.is_empty() || from.is_closed;
+            assert_eq!(receiver.poll(Duration::ZERO).unwrap(), is_there);
+        }
+        Step::Close => {
+            sender.close();
+            to.is_closed = true;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Whatever is done at both ends, each direction is a queue of so many bytes.
+    #[test]
+    fn a_direction_is_a_queue(
+        policy in prop_oneof![Just(Overflow::Block), Just(Overflow::Fail), Just(Overflow::DropOldest)],
+        steps in prop::collection::vec((any::<bool>(), step()), 1..120),
+    ) {
+        let pipe = builder().capacity(CAPACITY as u64).overflow(policy);
+        let (anchor, point) = pipe.pair::<Raw, Raw>().unwrap();
+        let (mut anchor, mut point) = (anchor.split(), point.split().unwrap());
+        let (mut there, mut back) = (Queue::new(policy), Queue::new(policy));
+        for (number, (is_anchor, step)) in steps.iter().enumerate() {
+            if *is_anchor {
+                take_step(&mut anchor, [&mut there, &mut back], step, number);
+            } else {
+                take_step(&mut point, [&mut back, &mut there], step, number);
+            }
+        }
+    }
+}
+
+/// Those of a message that was given up in the middle make room when the next one comes.
+#[test]
+fn what_was_given_up_makes_room() {
+    let (mut anchor, point) = builder().capacity(4096).pair::<Raw, Raw>().unwrap();
+    let (_sender, mut receiver) = point.split().unwrap();
+    let half = [1; 2048];
+    let mut bytes = Vec::new();
+    for _ in 0..2 {
+        anchor.send_bytes(&[0; 1000]).wait().unwrap();
+    }
+    // Two of its three frames go in.
+    assert!(anchor.send_bytes(&half).timeout(SOON).wait().unwrap_err().is_timeout());
+    thread::scope(|scope| {
+        scope.spawn(|| anchor.send_bytes(&half).timeout(WATCHDOG).wait().unwrap());
+        for _ in 0..2 {
+            assert_eq!(receiver.recv_bytes(&mut bytes).timeout(WATCHDOG).wait().unwrap(), 1000);
+        }
+        assert_eq!(receiver.recv_bytes(&mut bytes).timeout(WATCHDOG).wait().unwrap(), 2048);
+    });
 }

@@ -1,8 +1,11 @@
 //! Points that move, as far as one process can tell.
 
 use sk_cereal::{Session, internal};
-use sk_pipe::{Point, pair};
+use sk_pipe::{Overflow, Point, builder, pair};
 use sk_share::Share;
+use std::thread;
+
+use super::WATCHDOG;
 
 /// Rows: PIPE-09, PIPE-10
 #[test]
@@ -57,4 +60,28 @@ fn a_point_that_could_not_be_sent_is_still_here() {
     assert!(anchor.send(&moving).wait().unwrap_err().is_closed());
     inner.send(&1).wait().unwrap();
     assert_eq!(moving.recv().wait().unwrap(), 1);
+}
+
+/// A message is dropped while it is read, and descriptors of another one are not taken for those of it.
+#[test]
+fn handles_among_drops_arrive_with_theirs() {
+    let drop = builder().capacity(4096).overflow(Overflow::DropOldest);
+    let (mut anchor, mut point) = drop.pair::<(Share, Vec<u64>), ()>().unwrap();
+    let share = Share::new().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for number in 0..2000 {
+                anchor.send(&(share.clone(), vec![u64::MAX - number; 250])).wait().unwrap();
+            }
+        });
+        loop {
+            match point.recv_timeout(WATCHDOG) {
+                Ok((_, numbers)) => assert!(numbers.iter().all(|number| *number == numbers[0])),
+                Err(error) => {
+                    assert!(error.is_closed(), "{error}");
+                    break;
+                }
+            }
+        }
+    });
 }
