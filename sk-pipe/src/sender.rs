@@ -74,9 +74,8 @@ impl Drop for Files {
 #[derive(Default)]
 struct Progress {
     sent: usize,
-    /// Which life of the other end gets it.
-    life: u64,
-    is_begun: bool,
+    /// Where its first frame lies, once there is one.
+    begins: Option<u64>,
 }
 
 /// Before the bytes of a message with descriptors: their number and how many there are.
@@ -178,6 +177,21 @@ impl Tx {
     /// As [`look_to_send`](Self::look_to_send), of any message.
     fn look_to_send_any(&mut self, message: &mut Message) -> Result<bool, Error> {
         self.check()?;
+        loop {
+            let is_done = self.send_some(message)?;
+            if !self.is_broken(&message.progress)? {
+                return Ok(is_done);
+            }
+            // Who had begun to read it died with what it had.
+            message.progress = Progress::default();
+            if let Some(files) = &mut message.files {
+                (files.tag, files.sent) = (self.next_tag()?, 0);
+            }
+        }
+    }
+
+    /// Sends of a message what there is room for, and says whether that was all.
+    fn send_some(&mut self, message: &mut Message) -> Result<bool, Error> {
         let Message { bytes, files, progress } = message;
         if !self.send_files(files.as_mut())? {
             return Ok(false);
@@ -223,14 +237,11 @@ impl Tx {
         bytes: &[u8],
         progress: &mut Progress,
     ) -> Result<bool, Error> {
-        // Who attaches it first finds all that was sent before.
-        let life = self.end.life_of_peer()?.max(1);
-        if !progress.is_begun || progress.life != life {
-            // Who had begun to read it died: the next one gets it from the beginning.
-            *progress = Progress { sent: 0, life, is_begun: true };
-        }
         let most = self.most_short() - FILES_PREFIX - PARTS_PREFIX;
+        // One that never lies in the ring as a whole is sent once it was taken.
+        let is_whole = bytes.len() as u64 <= most_whole(self.ring());
         while progress.sent < bytes.len() {
+            progress.begins.get_or_insert(self.writing.tail);
             let rest = bytes.get(progress.sent..).unwrap_or_default();
             let part = rest.get(..most).unwrap_or(rest);
             let (mut flags, prefix) =
@@ -244,10 +255,15 @@ impl Tx {
             self.end.commons.point("pipe.part.sent");
             progress.sent += part.len();
         }
-        // One that never lies in the ring as a whole is sent once it was taken.
-        let is_whole = bytes.len() as u64 <= most_whole(self.ring());
         let Tx { end, writing, .. } = self;
         Ok(is_whole || end.outgoing.is_all_read(&end.commons, writing)?)
+    }
+
+    /// Whether who had begun to read a message died, and the next one could not go on with it: it gets it from the
+    /// beginning.
+    fn is_broken(&self, progress: &Progress) -> Result<bool, Error> {
+        let is_broken = |begins| self.ring().is_broken(&self.end.commons, &self.writing, begins);
+        progress.begins.map_or(Ok(false), is_broken)
     }
 
     /// A value as a message.
@@ -283,11 +299,14 @@ impl Tx {
         if files.table.is_empty() {
             return Ok(None);
         }
-        self.tags = self.tags.wrapping_add(1);
-        // Of no other message of this pipe, and not that of a bell.
-        let life = self.end.life()?;
-        files.tag = life << 32 | u64::from(self.tags.max(1));
+        files.tag = self.next_tag()?;
         Ok(Some(files))
+    }
+
+    /// A number for what travels beside a message: more than that of any other before it, and of a bell.
+    fn next_tag(&mut self) -> Result<u64, Error> {
+        self.tags = self.tags.wrapping_add(1).max(1);
+        Ok(self.end.life()? << 32 | u64::from(self.tags))
     }
 
     fn sent(&mut self, message: Message) {
@@ -398,7 +417,13 @@ impl Look for SendingBytes<'_> {
             return Err(Error::too_long(bytes.len() as u64, tx.most_short() as u64));
         }
         let total = (bytes.len() as u64).to_le_bytes();
-        let is_done = tx.send_parts(FIRST, &total, bytes, progress)?;
+        let is_done = loop {
+            let is_done = tx.send_parts(FIRST, &total, bytes, progress)?;
+            if !tx.is_broken(progress)? {
+                break is_done;
+            }
+            *progress = Progress::default();
+        };
         if !is_done {
             tx.end.look_at_peer(ENDED_RECEIVING, None)?;
         }

@@ -158,7 +158,8 @@ pub(crate) fn has_thousands() -> Tried<()> {
     let more = count_of("/proc/self/fd")? - files;
     assert!(more <= 4 * PIPES, "{more} descriptors for {PIPES} pipes");
     for round in 0..3 {
-        let mut receives: Vec<_> = anchors.iter_mut().map(|anchor| Box::pin(anchor.recv())).collect();
+        let mut receives: Vec<_> =
+            anchors.iter_mut().map(|anchor| Box::pin(anchor.recv())).collect();
         for receive in &mut receives {
             assert!(block_on(poll_immediate(receive)).is_none());
         }
@@ -198,9 +199,7 @@ pub(crate) fn idles() -> Tried<()> {
     let (mut full, mut other) = builder().capacity(4096).pair::<u32, u32>()?;
     while full.try_send(&1)? {}
     thread::scope(|scope| {
-        let sends = scope.spawn(move || {
-            while full.send(&1).wait().is_ok() {}
-        });
+        let sends = scope.spawn(move || while full.send(&1).wait().is_ok() {});
         let mut receive = Box::pin(other.receiver()?.recv());
         let _ = block_on(poll_immediate(&mut receive));
         drop(receive);
@@ -294,7 +293,10 @@ pub(crate) fn leaves_nothing() -> Tried<()> {
         thread::sleep(SOON);
         after = possessions()?;
     }
-    assert!(after.iter().zip(before).all(|(after, before)| *after <= before), "{after:?} after {before:?}");
+    assert!(
+        after.iter().zip(before).all(|(after, before)| *after <= before),
+        "{after:?} after {before:?}"
+    );
     Ok(())
 }
 

@@ -20,7 +20,10 @@ pub(crate) fn a_second_attach_while_the_holder_lives_is_an_error() -> Tried<()> 
     let mut point = point;
     assert!(point.recv().wait().unwrap_err().is_endpoint());
     drop(point);
-    lives.command.env(super::ROLE, "takes_over").env("SK_PIPE_TEST_HOLDER", first.process().to_string());
+    lives
+        .command
+        .env(super::ROLE, "takes_over")
+        .env("SK_PIPE_TEST_HOLDER", first.process().to_string());
     lives.next()?.succeeded()?;
     // The first one has it all the same.
     anchor.send(&7).wait()?;

@@ -9,9 +9,7 @@ use sk_pipe::share::{Share, inherit};
 use sk_pipe::{Overflow, Point, Succession, builder, pair};
 
 use super::program::{Lives, Tried, WATCHDOG};
-use super::streams::{
-    Board, CAPACITY, Message, Passed, Task, steady_receiver, steady_sender,
-};
+use super::streams::{Board, CAPACITY, Message, Passed, Task, steady_receiver, steady_sender};
 
 fn number_in(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -84,9 +82,11 @@ pub(crate) fn processes_killed_at_any_moment_lose_nothing_that_was_sent() -> Tri
         // Until something has come of this life, and a moment that is another one each time.
         let seen = turns.get();
         let least = seen + 1 + killed % 7;
-        turns.wait_until(move |now| now >= least).timeout(WATCHDOG).wait().map_err(|error| {
-            format!("after {killed} kills nothing moves from {seen}: {error}")
-        })?;
+        turns
+            .wait_until(move |now| now >= least)
+            .timeout(WATCHDOG)
+            .wait()
+            .map_err(|error| format!("after {killed} kills nothing moves from {seen}: {error}"))?;
         if turns.get() >= u64::MAX / 2 {
             return Err("a child got what it should not".into());
         }
@@ -150,9 +150,8 @@ pub(crate) fn who_dies_at_any_step_loses_nothing_that_was_sent() -> Tried<()> {
                 kid.succeeded().map_err(|error| format!("{step}: {error}"))?;
             }
             let is_there = match *step {
-                "pipe.put.written" | "pipe.put.published" | "pipe.files.sent" | "pipe.part.sent" => {
-                    sends > 0
-                }
+                "pipe.put.written" | "pipe.put.published" | "pipe.files.sent"
+                | "pipe.part.sent" => sends > 0,
                 "pipe.take.copied" | "pipe.take.freed" => receives > 0,
                 _ => true,
             };
