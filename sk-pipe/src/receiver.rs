@@ -211,7 +211,10 @@ impl Rx {
         let mut prefix = 0;
         let mut files = None;
         if header.is(FIRST) {
-            self.parts = None;
+            // What was given up half sent is room from here on, which the rest of this one may need.
+            if self.parts.take().is_some() && self.freed != self.reading.cursor {
+                self.free()?;
+            }
             if header.is(FILES) {
                 files = Some((self.word_at(header, 0)?, self.word_at(header, 8)?));
                 prefix += FILES_PREFIX;
