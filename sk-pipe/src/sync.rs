@@ -3,12 +3,12 @@
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU8, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 #[cfg(loom)]
-pub(crate) use std::sync::atomic::AtomicU8;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8};
 
 /// Locks. Every critical section of this crate leaves its state whole at every step, so that a poisoned lock says
 /// nothing about it.
