@@ -333,17 +333,18 @@ impl Rx {
     #[inline]
     fn decode<R: DeserializeOwned>(&mut self, taken: Taken) -> Result<R, Error> {
         let decoded = match taken.files {
-            None => internal::from_slice(&self.bytes),
+            None => internal::from_slice(&self.bytes).map_err(Error::from),
             Some(files) => {
                 let session = Session::hand_over();
                 session.put(files);
-                session.enter(|| internal::from_slice(&self.bytes))
+                let decoded = session.enter(|| internal::from_slice(&self.bytes));
+                decoded.map_err(|error| Error::of_session(&session, error))
             }
         };
         if self.bytes.capacity() > RESERVED {
             self.bytes = Vec::new();
         }
-        Ok(decoded?)
+        decoded
     }
 }
 

@@ -298,7 +298,7 @@ impl Tx {
         let encoded = session.enter(|| internal::append(value, bytes));
         let (table, given) = (session.take(), session.take());
         let mut files = Files { table, given, tag: 0, sent: 0, is_away: false };
-        encoded?;
+        encoded.map_err(|error| Error::of_session(&session, error))?;
         if files.table.is_empty() {
             return Ok(None);
         }

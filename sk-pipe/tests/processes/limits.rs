@@ -45,7 +45,8 @@ pub(crate) fn a_limit_of_descriptors_is_an_error_and_loses_nothing() -> Tried<()
 
 pub(crate) fn limited_descriptors() -> Tried<()> {
     let mut point: Point<u32, Message> = inherit::receive()?;
-    let (mut anchor_here, point_here) = pair::<u32, u32>()?;
+    let (mut anchor_here, mut point_here) = pair::<u32, u32>()?;
+    let (_other, moving) = pair::<u32, u32>()?;
     // What is new in the process when an end is used here for the first time.
     let before = getrlimit(Resource::Nofile).current;
     limit(Resource::Nofile, Some(64))?;
@@ -55,10 +56,9 @@ pub(crate) fn limited_descriptors() -> Tried<()> {
     }
     is_limit(pair::<u32, u32>());
     is_limit(builder().capacity(1 << 20).pair::<u32, u32>());
-    let passed = inherit::pass(&mut std::process::Command::new("true"), &point_here);
+    let passed = inherit::pass(&mut std::process::Command::new("true"), &moving);
     assert!(passed.is_err_and(|error| error.is_limit()));
     // To use an end takes none.
-    let mut point_here = point_here;
     anchor_here.send(&1).wait()?;
     assert_eq!(point_here.recv().wait()?, 1);
     point.send(&1).wait()?;
