@@ -154,6 +154,19 @@ impl Rx {
         }
     }
 
+    /// Whether there is something at the cursor, which stays there.
+    fn is_there(&mut self) -> Result<bool, Error> {
+        if self.end.receives_by == Overflow::DropOldest {
+            self.reading = self.end.incoming.reading(&self.end.commons)?;
+            self.freed = self.reading.cursor;
+        }
+        match self.end.incoming.look(&self.end.commons, &self.reading) {
+            // What was dropped since was not the last.
+            Err(_) if self.was_dropped()? => Ok(true),
+            found => Ok(found?.is_some()),
+        }
+    }
+
     /// Whether the writer dropped what was being read.
     #[cold]
     fn was_dropped(&self) -> Result<bool, Error> {
@@ -478,10 +491,8 @@ impl Look for Polling<'_> {
 
     fn look(&mut self) -> Result<Option<()>, Error> {
         self.0.end.check_copied()?;
-        let is_there =
-            || Ok::<_, Error>(self.0.ring().look(&self.0.end.commons, &self.0.reading)?.is_some());
         // An end is something to be received too: the next call tells it.
-        let is_news = is_there()?
+        let is_news = self.0.is_there()?
             || self.0.end.look_at_peer(ENDED_SENDING, Some(&mut self.0.told.clone())).is_err();
         Ok(is_news.then_some(()))
     }
