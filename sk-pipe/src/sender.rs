@@ -195,10 +195,11 @@ impl Tx {
 
     /// Sends of a message what there is room for, and says whether that was all.
     fn send_some(&mut self, message: &mut Message) -> Result<bool, Error> {
-        let Message { bytes, files, progress } = message;
-        if !self.send_files(files.as_mut())? {
+        if !self.is_first_frame_welcome(message)? || !self.send_files(message.files.as_mut())? {
+            self.end.look_at_peer(ENDED_RECEIVING, None)?;
             return Ok(false);
         }
+        let Message { bytes, files, progress } = message;
         let mut prefix = Vec::new();
         let mut flags = FIRST;
         if let Some(Files { table, tag, .. }) = files {
@@ -220,6 +221,23 @@ impl Tx {
             self.end.look_at_peer(ENDED_RECEIVING, None)?;
         }
         Ok(is_done)
+    }
+
+    /// Whether there is room for the first frame of a message, before what travels beside it is sent and nobody could
+    /// take it back.
+    fn is_first_frame_welcome(&mut self, message: &Message) -> Result<bool, Error> {
+        let Message { bytes, files: Some(files), progress } = message else { return Ok(true) };
+        if files.sent > 0 || progress.sent > 0 || self.end.sends_by == Overflow::DropOldest {
+            return Ok(true);
+        }
+        let length = (bytes.len().min(self.most_short()) + FILES_PREFIX) as u64;
+        let Tx { end, writing, .. } = self;
+        let has_room = end.outgoing.has_room(&end.commons, writing, length)?;
+        if !has_room && end.sends_by == Overflow::Fail {
+            let (bytes, capacity) = (bytes.len() as u64, end.outgoing.capacity);
+            return Err(Error::new(Reason::NoRoom { bytes, capacity }));
+        }
+        Ok(has_room)
     }
 
     /// Sends what travels beside a message; false where there is no room for it.
