@@ -20,7 +20,7 @@ mod waiting;
 
 pub use anchor::Anchor;
 pub use error::Error;
-pub use pair::{Builder, Nothing, Overflow, Raw, builder, one_way, pair};
+pub use pair::{Builder, Ends, Nothing, Overflow, Raw, builder, one_way, pair};
 pub use point::{Point, Succession};
 pub use receiver::Receiver;
 pub use sender::Sender;

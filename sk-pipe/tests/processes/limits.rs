@@ -270,7 +270,7 @@ pub(crate) fn leaves_nothing() -> Tried<()> {
         assert_eq!(block_on(receive.as_mut())?, 1);
         drop(receive);
         // Some that are never received, and one that is half sent.
-        if turn % 2 == 0 {
+        if turn.is_multiple_of(2) {
             let (_other, moving) = pair::<u32, u32>()?;
             anchor.send(&(2, vec![moving])).wait()?;
         }

@@ -43,8 +43,11 @@ const WAITS: [(&str, Wait); 7] = [
     }),
 ];
 
+type Points = Vec<Point<u32, u32>>;
+type Waiting = (&'static str, Wait, Anchor<u32, u32>);
+
 /// How one waits for who is lost, side by side since that takes some seconds.
-fn wait_for_the_lost(anchors: Vec<(&'static str, Wait, Anchor<u32, u32>)>) {
+fn wait_for_the_lost(anchors: Vec<Waiting>) {
     thread::scope(|scope| {
         for (how, wait, mut anchor) in anchors {
             scope.spawn(move || {
@@ -56,7 +59,8 @@ fn wait_for_the_lost(anchors: Vec<(&'static str, Wait, Anchor<u32, u32>)>) {
     });
 }
 
-fn pairs() -> Tried<(Vec<(&'static str, Wait, Anchor<u32, u32>)>, Vec<Point<u32, u32>>)> {
+/// A pipe for each way to wait.
+fn pairs() -> Tried<(Vec<Waiting>, Points)> {
     let mut anchors = Vec::new();
     let mut points = Vec::new();
     for (how, wait) in WAITS {
@@ -284,8 +288,8 @@ pub(crate) fn forks() -> Tried<()> {
 
 /// Has an end, and never reads.
 pub(crate) fn stays_deaf() -> Tried<()> {
-    let (mut point, step): (Point<u32, Vec<Point<u32, u32>>>, SharedNumber<u32>) =
-        inherit::receive()?;
+    type Deaf = Point<u32, Vec<Point<u32, u32>>>;
+    let (mut point, step): (Deaf, SharedNumber<u32>) = inherit::receive()?;
     point.sender()?;
     step.set(1);
     loop {

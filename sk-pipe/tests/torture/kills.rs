@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use sk_pipe::share::{Share, inherit};
 use sk_pipe::{Overflow, Point, Succession, builder, pair};
 
-use super::program::{Lives, Tried, WATCHDOG};
+use super::program::{Lives, SOON, Tried, WATCHDOG, spawn};
 use super::streams::{Board, CAPACITY, Message, Passed, Task, steady_receiver, steady_sender};
 
 fn number_in(variable: &str) -> Option<u64> {
@@ -95,10 +95,9 @@ pub(crate) fn processes_killed_at_any_moment_lose_nothing_that_was_sent() -> Tri
         }
         if killed.is_multiple_of(10) {
             kid.signal(Signal::STOP);
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(SOON / 10);
         }
         kid.signal(Signal::KILL);
-        // Another life tries to begin while what is left of this one is being torn down; it may come too early.
         kid.was_killed()?;
         kid = stream.lives.next()?;
         killed += 1;
@@ -186,6 +185,8 @@ pub(crate) fn who_dies_while_it_attaches_is_followed_by_another() -> Tried<()> {
             let receive = anchor.recv().timeout(WATCHDOG);
             let error = if is_async { block_on(receive) } else { receive.wait() }.unwrap_err();
             assert!(error.is_disconnected(), "{step}: {error}");
+            let is_known = step == "pipe.attach.counted";
+            assert_eq!(error.process(), is_known.then_some(kid.process()), "{step}");
             kid.was_killed()?;
         }
     }
@@ -194,6 +195,11 @@ pub(crate) fn who_dies_while_it_attaches_is_followed_by_another() -> Tried<()> {
 
 /// Rows: PIPE-08, PIPE-38
 pub(crate) fn who_dies_while_it_closes_has_ended() -> Tried<()> {
+    let (mut anchor, point) = pair::<u32, u32>()?;
+    spawn("closes", &point)?.succeeded()?;
+    assert_eq!(anchor.recv_timeout(WATCHDOG)?, 1);
+    assert!(anchor.recv_timeout(WATCHDOG).unwrap_err().is_closed());
+    assert!(anchor.send(&1).wait().unwrap_err().is_closed());
     for is_async in [false, true] {
         let (mut anchor, point) = pair::<u32, u32>()?;
         let mut lives = Lives::of("closes", &point)?;
