@@ -304,7 +304,8 @@ impl End {
         Ok(self.word(self.role.other().word(layout::STATE))? & what != 0)
     }
 
-    /// Why there may be nothing more from the other end, or nobody to read; false between two lives.
+    /// Why there may be nothing more from the other end, or nobody to read; false where that has to be asked again:
+    /// between two lives.
     ///
     /// `told` is the life whose death was told already.
     pub(crate) fn look_at_peer(&self, ended: u64, told: Option<&mut u64>) -> Result<bool, Error> {
@@ -329,8 +330,16 @@ impl End {
             return Ok(true);
         };
         let roster = self.commons.roster();
-        if !roster.is_member_gone(holder)? {
+        if !roster.is_member_dead(holder)? {
             return Ok(true);
+        }
+        // The rest of that process has microseconds to live, and nobody tells when it is over.
+        let begin = std::time::Instant::now();
+        while !roster.is_member_gone(holder)? {
+            if begin.elapsed() > REST_OF_A_PROCESS {
+                return Ok(false);
+            }
+            std::thread::yield_now();
         }
         let process = self.process_of(peer);
         let supervisor = Member::from_bits(self.word(peer.word(layout::SUPERVISOR))?);
@@ -512,6 +521,9 @@ pub(crate) type Outcome<R> = Option<Result<R, Error>>;
 
 /// Whoever has waited so long looks whether the other end was lost on its way.
 const LOOK_FOR_LOSS: std::time::Duration = std::time::Duration::from_secs(4);
+
+/// What a process takes that is ending, if there is nothing wrong with it. Then those who wait look in five seconds.
+const REST_OF_A_PROCESS: std::time::Duration = std::time::Duration::from_millis(50);
 
 #[expect(clippy::cast_possible_truncation, reason = "it is less than a page")]
 const MOST_NAME: usize = (layout::NAME_BYTES - 8) as usize;

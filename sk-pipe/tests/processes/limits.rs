@@ -163,7 +163,9 @@ pub(crate) fn has_thousands() -> Tried<()> {
         for receive in &mut receives {
             assert!(block_on(poll_immediate(receive)).is_none());
         }
-        assert_eq!(count_of("/proc/self/task")?, threads);
+        // One more may hear of deaths for all.
+        let now = count_of("/proc/self/task")?;
+        assert!(now <= threads + 1, "{now} threads after {threads}");
         for (number, point) in (0..).zip(&mut points) {
             point.send(&(number + round)).wait()?;
         }
