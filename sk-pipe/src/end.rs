@@ -379,6 +379,7 @@ impl End {
     /// Says that the process that is to hold the end is followed by another one when it dies, as long as this process
     /// lives, and does not take it back.
     pub(crate) fn supervise(&self, role: Role, is_supervised: bool) -> Result<(), Error> {
+        self.check_copied()?;
         let word = self.commons.u64(role.word(layout::SUPERVISOR))?;
         word.store(if is_supervised { self.me() } else { 0 }, Ordering::Release);
         if is_supervised { Ok(()) } else { self.wake_everybody() }
