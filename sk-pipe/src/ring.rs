@@ -164,12 +164,12 @@ impl Ring {
     /// The words of the ring are damaged.
     pub fn writing<G: Ground>(&self, ground: &G) -> Result<Writing, Error> {
         let mut tail = ground.u64(self.at + TAIL)?.load(Ordering::Relaxed);
+        // Its writer died before it moved `tail`; it may have been read since.
+        let left = self.header(ground, tail)?;
+        tail = tail.saturating_add(left.map_or(0, Header::frame_bytes));
         let head = self.load_head(ground)?;
         self.check(head, tail)?;
-        // Its writer died before it moved `tail`.
-        if let Some(header) = self.header(ground, tail)? {
-            tail += header.frame_bytes();
-            self.check(head, tail)?;
+        if left.is_some() {
             ground.u64(self.at + TAIL)?.store(tail, Ordering::Relaxed);
         }
         Ok(Writing { tail, head })
