@@ -40,7 +40,8 @@ enum Peeked {
 /// One end of the socket.
 pub(crate) struct Link {
     socket: Arc<OwnedFd>,
-    /// What has come of a message that has more than goes with one record.
+    /// What has come of a message that has more than goes with one record. Locked while records are looked at and read:
+    /// both halves of an end may be at it.
     arrived: Mutex<Vec<(u64, OwnedFd)>>,
 }
 
@@ -117,6 +118,7 @@ impl Link {
 
     /// The message of this number was received.
     pub(crate) fn done_with(&self, tag: u64) {
+        let _only = lock(&self.arrived);
         // What is left here is left out by whoever looks for the next one.
         while let Ok(Peeked::Record(found)) = self.peek()
             && found <= tag
@@ -127,6 +129,7 @@ impl Link {
     /// Takes bells off the socket, as far as there is nothing else, and says whether it is hung up. What comes after that
     /// is heard as another edge, whatever is left here.
     pub(crate) fn clear(&self) -> Result<bool, Error> {
+        let _only = lock(&self.arrived);
         loop {
             match self.peek()? {
                 Peeked::Record(BELL) => self.skip()?,
