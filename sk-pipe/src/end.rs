@@ -85,6 +85,8 @@ pub(crate) struct End {
     tasks: [Mutex<Option<Waker>>; 2],
     /// The other end was lost on its way, and nobody can have it any more.
     is_lost: AtomicBool,
+    /// The other end was found dead, which is known before this process has counted that death.
+    was_dead: AtomicBool,
 }
 
 impl End {
@@ -151,8 +153,19 @@ impl End {
         let (outgoing, sends_by) = of(role)?;
         let (incoming, receives_by) = of(role.other())?;
         let tasks = <[Mutex<Option<Waker>>; 2]>::default();
-        let is_lost = AtomicBool::new(false);
-        Ok(End { commons, role, outgoing, incoming, sends_by, receives_by, link, tasks, is_lost })
+        let [is_lost, was_dead] = [AtomicBool::new(false), AtomicBool::new(false)];
+        Ok(End {
+            commons,
+            role,
+            outgoing,
+            incoming,
+            sends_by,
+            receives_by,
+            link,
+            tasks,
+            is_lost,
+            was_dead,
+        })
     }
 
     /// An error unless this end sends and receives what these names say.
@@ -353,7 +366,15 @@ impl End {
                 _ => Ok(false),
             };
         }
+        self.was_dead.store(true, Ordering::Relaxed);
         Err(Error::new(Reason::Disconnected { process }))
+    }
+
+    /// Whether the other end was found lost or dead, so that whoever sends has to look at it.
+    #[inline]
+    pub(crate) fn was_gone(&self) -> bool {
+        // Relaxed: it says nothing of other memory.
+        self.is_lost() || self.was_dead.load(Ordering::Relaxed)
     }
 
     /// Whether the other end was lost on its way to whoever was to hold it, as far as that was noticed.

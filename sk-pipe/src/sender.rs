@@ -116,7 +116,7 @@ impl Tx {
         // What this thread has published is seen before it counts as dead.
         let _ = self.end.commons.me();
         let deaths = self.end.commons.deaths();
-        let is_news = deaths != self.deaths || self.end.is_lost();
+        let is_news = deaths != self.deaths || self.end.was_gone();
         // Between two lives it looks each time: that none follows is no death.
         if (is_news || self.end.has_peer_ended(ENDED_RECEIVING)?)
             && self.end.look_at_peer(ENDED_RECEIVING, None)?
