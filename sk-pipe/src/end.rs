@@ -15,7 +15,7 @@
 //! | the holder, which nobody supervises | reads all that was sent, then it is disconnected |
 //! | the holder, which somebody supervises | is told once, and waits for the next life |
 //! | the holder, and then its supervisor | is disconnected |
-//! | whoever was to attach it, before that | the kernel hangs the socket up; noticed within five seconds |
+//! | whoever was to attach it, before that | the kernel hangs the socket up; a task hears it, others look within five seconds |
 
 use std::task::{Context, Poll, Waker};
 
@@ -30,7 +30,7 @@ use crate::link::Link;
 use crate::memory::Memory;
 use crate::reactor;
 use crate::ring::{Ring, Side};
-use crate::sync::{Arc, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 
 /// In the state of a side: it sends nothing more.
 pub(crate) const ENDED_SENDING: u64 = 1;
@@ -84,6 +84,10 @@ pub(crate) struct End {
     pub(crate) link: Link,
     /// Tasks that wait for a frame, and for room.
     tasks: [Mutex<Option<Waker>>; 2],
+    /// The other end was lost on its way, and nobody can have it any more.
+    is_lost: AtomicBool,
+    /// The other end was found dead, which is known before this process has counted that death.
+    was_dead: AtomicBool,
 }
 
 impl End {
@@ -151,7 +155,19 @@ impl End {
         let (incoming, receives_by) = of(role.other())?;
         let commons = Memory::new(commons)?;
         let tasks = <[Mutex<Option<Waker>>; 2]>::default();
-        Ok(End { commons, role, outgoing, incoming, sends_by, receives_by, link, tasks })
+        let [is_lost, was_dead] = [AtomicBool::new(false), AtomicBool::new(false)];
+        Ok(End {
+            commons,
+            role,
+            outgoing,
+            incoming,
+            sends_by,
+            receives_by,
+            link,
+            tasks,
+            is_lost,
+            was_dead,
+        })
     }
 
     /// An error unless this end sends and receives what these names say.
@@ -303,10 +319,11 @@ impl End {
         Ok(self.word(self.role.other().word(layout::STATE))? & what != 0)
     }
 
-    /// Why there may be nothing more from the other end, or nobody to read.
+    /// Why there may be nothing more from the other end, or nobody to read; false where that has to be asked again:
+    /// between two lives.
     ///
     /// `told` is the life whose death was told already.
-    pub(crate) fn look_at_peer(&self, ended: u64, told: Option<&mut u64>) -> Result<(), Error> {
+    pub(crate) fn look_at_peer(&self, ended: u64, told: Option<&mut u64>) -> Result<bool, Error> {
         let peer = self.role.other();
         let state = self.word(peer.word(layout::STATE))?;
         if state & ended != 0 {
@@ -322,11 +339,22 @@ impl End {
             if found != 0 {
                 return Err(Error::damaged("the holder of an end", found));
             }
-            return Ok(());
+            if self.is_lost() {
+                return Err(Error::new(Reason::Disconnected { process: None }));
+            }
+            return Ok(true);
         };
         let roster = self.commons.roster();
-        if !roster.is_member_gone(holder)? {
-            return Ok(());
+        if !roster.is_member_dead(holder)? {
+            return Ok(true);
+        }
+        // The rest of that process has microseconds to live, and nobody tells when it is over.
+        let begin = std::time::Instant::now();
+        while !roster.is_member_gone(holder)? {
+            if begin.elapsed() > REST_OF_A_PROCESS {
+                return Ok(false);
+            }
+            std::thread::yield_now();
         }
         let process = self.process_of(peer);
         let supervisor = Member::from_bits(self.word(peer.word(layout::SUPERVISOR))?);
@@ -337,24 +365,44 @@ impl End {
                     *told = life;
                     Err(Error::new(Reason::Restarting { process }))
                 }
-                _ => Ok(()),
+                _ => Ok(false),
             };
         }
+        self.was_dead.store(true, Ordering::Relaxed);
         Err(Error::new(Reason::Disconnected { process }))
     }
 
-    /// Whether the end was lost on its way to whoever was to hold it.
-    fn look_for_loss(&self) -> Result<(), Error> {
-        let holder = self.word(self.role.other().word(layout::HOLDER))?;
-        if holder == 0 && self.link.is_hung_up() {
-            return Err(Error::new(Reason::Disconnected { process: None }));
+    /// Whether the other end was found lost or dead, so that whoever sends has to look at it.
+    #[inline]
+    pub(crate) fn was_gone(&self) -> bool {
+        // Relaxed: it says nothing of other memory.
+        self.is_lost() || self.was_dead.load(Ordering::Relaxed)
+    }
+
+    /// Whether the other end was lost on its way to whoever was to hold it, as far as that was noticed.
+    #[inline]
+    pub(crate) fn is_lost(&self) -> bool {
+        // Relaxed: it says nothing of other memory.
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Notices that the other end was lost, and says whether it was.
+    fn look_for_loss(&self) -> Result<bool, Error> {
+        if self.link.is_hung_up() { self.hung_up() } else { Ok(false) }
+    }
+
+    /// The socket is hung up. That was looked at before who holds the other end, which nobody changes from then on.
+    fn hung_up(&self) -> Result<bool, Error> {
+        if self.word(self.role.other().word(layout::HOLDER))? == 0 {
+            self.is_lost.store(true, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(self.is_lost())
     }
 
     /// Says that the process that is to hold the end is followed by another one when it dies, as long as this process
     /// lives, and does not take it back.
     pub(crate) fn supervise(&self, role: Role, is_supervised: bool) -> Result<(), Error> {
+        self.check_copied()?;
         let word = self.commons.u64(role.word(layout::SUPERVISOR))?;
         word.store(if is_supervised { self.me() } else { 0 }, Ordering::Release);
         if is_supervised { Ok(()) } else { self.wake_everybody() }
@@ -393,11 +441,12 @@ impl End {
                 Attempt::Sleep(sleep) => sleep,
             };
             let before = std::time::Instant::now();
-            if self.commons.wait(&sleep, until.at())? == Woken::TimedOut {
-                return look.look();
-            }
-            if before.elapsed() >= LOOK_FOR_LOSS {
+            let is_over = self.commons.wait(&sleep, until.at())? == Woken::TimedOut;
+            if is_over || before.elapsed() >= LOOK_FOR_LOSS {
                 self.look_for_loss()?;
+            }
+            if is_over {
+                return look.look();
             }
         }
     }
@@ -426,7 +475,10 @@ impl End {
         reactor::register(self)?;
         let (ring, side) = look.place();
         // Before the bell is set: what rings from here on is heard.
-        self.clear_bells(Link::clear)?;
+        let is_hung_up = self.clear_bells(Link::clear)?;
+        if is_hung_up {
+            self.hung_up()?;
+        }
         *lock(self.task(side)) = Some(cx.waker().clone());
         ring.set_bell(&self.commons, side)?;
         look.look()
@@ -468,8 +520,9 @@ impl End {
         let is_waiting = |task: &Mutex<Option<Waker>>| lock(task).is_some();
         let unread = |ring: &Ring| ring.unread(&self.commons).unwrap_or(u64::MAX);
         let both = ENDED_SENDING | ENDED_RECEIVING;
-        let is_lost =
-            || self.look_at_peer(both, Some(&mut 0)).is_err() || self.look_for_loss().is_err();
+        let is_lost = || {
+            self.look_for_loss().unwrap_or(true) || self.look_at_peer(both, Some(&mut 0)).is_err()
+        };
         let is_for_items = is_waiting(items) && unread(&self.incoming) > 0;
         let is_for_room = is_waiting(room) && unread(&self.outgoing) <= self.outgoing.capacity / 2;
         if is_for_items || is_for_room || (is_waiting(items) || is_waiting(room)) && is_lost() {
@@ -508,6 +561,9 @@ const LOOK_FOR_LOSS: std::time::Duration = std::time::Duration::from_secs(4);
 
 const MOST_NAME: usize = 1016;
 const _: () = assert!(MOST_NAME as u64 + 8 == layout::NAME_BYTES);
+
+/// What a process takes that is ending, if there is nothing wrong with it. Then those who wait look in five seconds.
+const REST_OF_A_PROCESS: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.
 fn fingerprint(name: &[u8]) -> u64 {

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use sk_cereal::Session;
 use sk_function::Unfinished;
 
 /// Why something with a pipe did not work. One word wide.
@@ -151,6 +152,12 @@ impl Error {
         }
     }
 
+    /// The error behind what a codec says, of an encoding or decoding in this session.
+    #[cold]
+    pub(crate) fn of_session(session: &Session, error: sk_cereal::Error) -> Error {
+        session.take::<Refused>().0.unwrap_or_else(|| error.into())
+    }
+
     /// True when the deadline passed before what was waited for came.
     pub fn is_timeout(&self) -> bool {
         matches!(*self.0, Reason::TimedOut { .. })
@@ -213,6 +220,10 @@ impl Error {
         }
     }
 }
+
+/// Why an end could not be encoded or decoded, of which a codec keeps the text only: a table of its session.
+#[derive(Default)]
+pub(crate) struct Refused(pub(crate) Option<Error>);
 
 impl From<sk_share::Error> for Error {
     #[cold]

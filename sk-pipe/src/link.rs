@@ -1,13 +1,14 @@
 //! The socket between the two ends of a pipe: descriptors beside messages, and bells for tasks.
 //!
 //! Everything on it is a record of eight bytes: zero is a bell, any other number says of which message the descriptors
-//! are that come with it. A peek takes the descriptors and a read the record, so that a process that has no number left
-//! for them loses nothing.
+//! are that come with it. They grow from message to message. A peek takes the descriptors and a read the record, so
+//! that a process that has no number left for them loses nothing. The last record of a message is read once the message
+//! is free in its ring, and no other before it is needed, so that who follows a reader that died finds what is beside the
+//! messages that are still there.
 //!
 //! The kernel closes it with the last process that could still use the end, also while that end is on its way: so a
 //! point that was lost is noticed, if not at once.
 
-use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -21,24 +22,29 @@ use rustix::net::{
 };
 
 use crate::error::Error;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 
 /// So many descriptors the kernel takes with one record.
 const MOST_FILES: usize = 253;
 const RECORD: usize = 8;
 const BELL: u64 = 0;
 
+/// What a look at the socket finds.
+enum Peeked {
+    Record(u64),
+    Nothing,
+    /// Nor will there be anything.
+    HungUp,
+}
+
 /// One end of the socket.
 pub(crate) struct Link {
     socket: Arc<OwnedFd>,
-    /// What has come and was not asked for yet.
-    arrived: Mutex<Arrived>,
-}
-
-#[derive(Default)]
-struct Arrived {
-    files: VecDeque<(u64, OwnedFd)>,
-    has_rung: bool,
+    /// What has come of a message that has more than goes with one record. Locked while records are looked at and read:
+    /// both halves of an end may be at it.
+    arrived: Mutex<Vec<(u64, OwnedFd)>>,
+    /// A bell was taken off the socket.
+    has_rung: AtomicBool,
 }
 
 impl Link {
@@ -51,7 +57,7 @@ impl Link {
     }
 
     pub(crate) fn of(socket: Arc<OwnedFd>) -> Link {
-        Link { socket, arrived: Mutex::default() }
+        Link { socket, arrived: Mutex::default(), has_rung: AtomicBool::new(false) }
     }
 
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
@@ -85,53 +91,93 @@ impl Link {
         Ok(sent)
     }
 
-    /// The descriptors that came under this number, once there are so many. What came before them was of messages that
-    /// nobody got to send.
+    /// The descriptors that came under this number, if all are there. Once they are no longer needed by another life,
+    /// [`done_with`](Self::done_with) has to be told.
     pub(crate) fn take_files(&self, tag: u64, count: usize) -> Result<Option<Vec<OwnedFd>>, Error> {
         let mut arrived = lock(&self.arrived);
-        self.read_all(&mut arrived)?;
-        let arrived = &mut arrived.files;
-        let Some(before) = arrived.iter().position(|(there, _)| *there == tag) else {
-            return Ok((count == 0).then(Vec::new));
-        };
-        arrived.drain(..before);
-        if arrived.iter().take_while(|(there, _)| *there == tag).count() < count {
-            return Ok(None);
+        arrived.retain(|(there, _)| *there == tag);
+        loop {
+            match self.peek()? {
+                // Bells, and what was beside messages that nobody got to send.
+                Peeked::Record(found) if found < tag => self.skip()?,
+                Peeked::Record(found) if found == tag => {
+                    let files = self.peek_files()?;
+                    if files.is_empty() || arrived.len() + files.len() > count {
+                        return Ok(None);
+                    }
+                    if arrived.len() + files.len() == count {
+                        return Ok(Some(
+                            arrived.drain(..).map(|(_, file)| file).chain(files).collect(),
+                        ));
+                    }
+                    self.skip()?;
+                    arrived.extend(files.into_iter().map(|file| (tag, file)));
+                }
+                _ => return Ok(None),
+            }
         }
-        Ok(Some(arrived.drain(..count).map(|(_, file)| file).collect()))
     }
 
-    /// Takes all bells off the socket, so that the next one is heard.
-    pub(crate) fn clear(&self) -> Result<(), Error> {
-        self.read_all(&mut lock(&self.arrived))
+    /// The message of this number was received.
+    pub(crate) fn done_with(&self, tag: u64) {
+        let _only = lock(&self.arrived);
+        // What is left here is left out by whoever looks for the next one.
+        while let Ok(Peeked::Record(found)) = self.peek()
+            && found <= tag
+            && self.skip().is_ok()
+        {}
     }
 
     /// Whether a bell was taken off the socket since this was asked: the poller may not have seen it, and whoever it rang
     /// for has to be woken by who took it.
     pub(crate) fn has_rung(&self) -> bool {
-        std::mem::take(&mut lock(&self.arrived).has_rung)
+        self.has_rung.load(Ordering::Relaxed) && self.has_rung.swap(false, Ordering::Relaxed)
     }
 
-    fn read_all(&self, arrived: &mut Arrived) -> Result<(), Error> {
-        while let Some(tag) = self.read_one(&mut arrived.files)? {
-            arrived.has_rung |= tag == BELL;
+    /// Takes bells off the socket, as far as there is nothing else, and says whether it is hung up. What comes after that
+    /// is heard as another edge, whatever is left here.
+    pub(crate) fn clear(&self) -> Result<bool, Error> {
+        let _only = lock(&self.arrived);
+        loop {
+            match self.peek()? {
+                Peeked::Record(BELL) => self.skip()?,
+                Peeked::Record(_) | Peeked::Nothing => return Ok(false),
+                Peeked::HungUp => return Ok(true),
+            }
+        }
+    }
+
+    /// The number of the next record, which stays there.
+    fn peek(&self) -> Result<Peeked, Error> {
+        let mut record = [0; RECORD];
+        match recv(&*self.socket, &mut record, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((RECORD, _)) => Ok(Peeked::Record(u64::from_ne_bytes(record))),
+            Ok((0, _)) | Err(Errno::CONNRESET) => Ok(Peeked::HungUp),
+            // Half a record nobody of ours writes.
+            Ok(_) | Err(Errno::AGAIN) => Ok(Peeked::Nothing),
+            Err(errno) => Err(Error::system("cannot read the socket of a pipe", 8, errno)),
+        }
+    }
+
+    fn skip(&self) -> Result<(), Error> {
+        let mut record = [0; RECORD];
+        let read = recv(&*self.socket, &mut record, RecvFlags::DONTWAIT);
+        read.map_err(|errno| Error::system("cannot read the socket of a pipe", 8, errno))?;
+        if u64::from_ne_bytes(record) == BELL {
+            self.has_rung.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    fn read_one(&self, arrived: &mut VecDeque<(u64, OwnedFd)>) -> Result<Option<u64>, Error> {
+    /// The descriptors of the next record, which stays there.
+    fn peek_files(&self) -> Result<Vec<OwnedFd>, Error> {
         let mut record = [0; RECORD];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         let peeked =
-            recvmsg(&*self.socket, &mut [IoSliceMut::new(&mut record)], &mut beside, flags);
-        let peeked = match peeked {
-            Ok(peeked) if peeked.bytes == RECORD => peeked,
-            // The end of it, or half a record, which nobody of ours writes.
-            Ok(_) | Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(None),
-            Err(errno) => return Err(Error::system("cannot read the socket of a pipe", 8, errno)),
-        };
+            recvmsg(&*self.socket, &mut [IoSliceMut::new(&mut record)], &mut beside, flags)
+                .map_err(|errno| Error::system("cannot read the socket of a pipe", 8, errno))?;
         let mut files = Vec::new();
         for message in beside.drain() {
             if let RecvAncillaryMessage::ScmRights(some) = message {
@@ -144,11 +190,7 @@ impl Link {
                 "no descriptor left for what came beside a message, of which so many had one";
             return Err(Error::system(what, count, Errno::MFILE));
         }
-        let read = recv(&*self.socket, &mut record, RecvFlags::DONTWAIT);
-        read.map_err(|errno| Error::system("cannot read the socket of a pipe", 8, errno))?;
-        let tag = u64::from_ne_bytes(record);
-        arrived.extend(files.into_iter().map(|file| (tag, file)));
-        Ok(Some(tag))
+        Ok(files)
     }
 
     /// Whether no process has the other end any more.
@@ -179,17 +221,25 @@ mod tests {
         assert_eq!(one.send_files(7, &some[..2]).unwrap(), 2);
         one.ring();
         assert_eq!(one.send_files(8, &some).unwrap(), 300);
-        assert_eq!(two.take_files(8, 300).unwrap().unwrap().len(), 300);
-        assert!(two.take_files(8, 1).unwrap().is_none());
+        one.ring();
         assert_eq!(one.send_files(9, &some[..1]).unwrap(), 1);
+        // A task that waits in between takes nothing of it.
+        assert!(!two.clear().unwrap());
+        assert_eq!(two.take_files(8, 300).unwrap().unwrap().len(), 300);
+        two.done_with(8);
         assert!(two.take_files(8, 1).unwrap().is_none());
+        // Until it is done with, it can be taken again.
         assert_eq!(two.take_files(9, 1).unwrap().unwrap().len(), 1);
+        assert_eq!(two.take_files(9, 1).unwrap().unwrap().len(), 1);
+        two.done_with(9);
+        assert!(two.take_files(9, 1).unwrap().is_none());
         assert!(two.has_rung() && !two.has_rung());
-        two.clear().unwrap();
+        assert!(!two.clear().unwrap());
         assert!(!two.has_rung());
         assert!(!two.is_hung_up());
         drop(one);
         assert!(two.is_hung_up());
+        assert!(two.clear().unwrap());
         two.ring();
         assert!(two.take_files(9, 1).unwrap().is_none());
     }

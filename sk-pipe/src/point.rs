@@ -12,7 +12,7 @@ use sk_function::{Operation, Source};
 use sk_share::memory::{Descriptors, FileId, Kind, RegionId};
 
 use crate::end::{End, Role};
-use crate::error::{Error, Reason};
+use crate::error::{Error, Reason, Refused};
 use crate::link::Link;
 use crate::sync::{Arc, AtomicU8, Ordering};
 use crate::waiting::{MESSAGE, ROOM, waiting};
@@ -336,15 +336,25 @@ impl<S> Point<S, Raw> {
 
 impl<S, R> Serialize for Point<S, R> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-        self.give().map_err(Z::Error::custom)?.serialize(serializer)
+        self.give().map_err(|error| Z::Error::custom(refused(error)))?.serialize(serializer)
     }
 }
 
 impl<'de, S, R> Deserialize<'de> for Point<S, R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Point<S, R>, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
-        Point::take(&wire).map_err(D::Error::custom)
+        Point::take(&wire).map_err(|error| D::Error::custom(refused(error)))
     }
+}
+
+/// Leaves the error in the session, and gives the text of it for the codec.
+#[cold]
+fn refused(error: Error) -> String {
+    let text = error.to_string();
+    if let Some(session) = Session::current() {
+        session.put(Refused(Some(error)));
+    }
+    text
 }
 
 impl<S, R> Drop for Point<S, R> {

@@ -49,6 +49,10 @@ pub(crate) fn register(end: &Arc<End>) -> Result<(), Error> {
 
 /// The end is about to be dropped.
 pub(crate) fn forget(end: &End) {
+    // In a copy made by fork somebody may have held the lock who is not there.
+    if end.check_copied().is_err() {
+        return;
+    }
     let Some(reactor) = lock(&REACTOR).clone() else { return };
     if reactor.process == std::process::id()
         && lock(&reactor.ends).remove(&(std::ptr::from_ref(end) as usize)).is_some()

@@ -202,11 +202,13 @@ impl Rx {
                 ring.copy_out(&self.end.commons, from, buffer)?;
             }
         }
-        let files = match files {
-            Some((tag, count)) => Some(self.take_files(tag, count)?),
-            None => None,
+        let Some((tag, count)) = files else {
+            let is_ours = self.advance(header)?;
+            return Ok(is_ours.then_some(Taken { length, files: None }));
         };
-        let is_ours = self.advance(header)?;
+        let files = self.take_files(tag, count)?;
+        let is_ours = self.advance(header)? && files.is_some();
+        self.end.link.done_with(tag);
         Ok(is_ours.then_some(Taken { length, files }))
     }
 
@@ -219,8 +221,8 @@ impl Rx {
         let mut prefix = 0;
         let mut files = None;
         if header.is(FIRST) {
-            if self.parts.take().is_some() {
-                // The message before was given up in the middle: its writer may need the room for the rest of this one.
+            // What was given up half sent is room from here on, which the rest of this one may need.
+            if self.parts.take().is_some() && self.freed != self.reading.cursor {
                 self.free()?;
             }
             if header.is(FILES) {
@@ -242,6 +244,7 @@ impl Rx {
         }
         // The rest of a message that another life had begun to read.
         let Some(parts) = &mut self.parts else {
+            self.end.incoming.throw_away(&self.end.commons, &self.reading)?;
             self.advance(header)?;
             return Ok(None);
         };
@@ -263,10 +266,14 @@ impl Rx {
             let (bytes, limit) = (total as u64, buffer.len() as u64);
             return Err(Error::new(Reason::SmallBuffer { bytes, limit }));
         }
-        let files = match parts.files {
-            Some((tag, count)) if is_last => Some(self.take_files(tag, count)?),
-            _ => None,
+        let beside = parts.files.filter(|_| is_last);
+        let files = match beside {
+            Some((tag, count)) => self.take_files(tag, count)?,
+            None => None,
         };
+        if beside.is_some() && files.is_none() {
+            self.end.incoming.throw_away(&self.end.commons, &self.reading)?;
+        }
         if let Some(parts) = &mut self.parts {
             parts.filled = end;
         }
@@ -278,6 +285,12 @@ impl Rx {
             return Ok(None);
         }
         self.parts = None;
+        if let Some((tag, _)) = beside {
+            self.end.link.done_with(tag);
+            if files.is_none() {
+                return Ok(None);
+            }
+        }
         self.bytes.truncate(total);
         if let Into::Buffer(buffer) = into
             && let Some(to) = buffer.get_mut(..total)
@@ -298,12 +311,17 @@ impl Rx {
         Ok(u64::from_le_bytes(word))
     }
 
-    fn take_files(&self, tag: u64, count: u64) -> Result<Descriptors, Error> {
+    /// What came beside a message; none of it where the life before died with some of it in its hands, which was about
+    /// to receive that message.
+    fn take_files(&self, tag: u64, count: u64) -> Result<Option<Descriptors>, Error> {
         let lost = || Error::damaged("what came beside a message", count);
         let count = usize::try_from(count).map_err(|_| lost())?;
         // They were sent before the message.
-        let files = self.end.clear_bells(|link| link.take_files(tag, count))?.ok_or_else(lost)?;
-        Ok(Descriptors::arrived(files))
+        match self.end.clear_bells(|link| link.take_files(tag, count))? {
+            Some(files) => Ok(Some(Descriptors::arrived(files))),
+            None if self.end.life()? > 1 => Ok(None),
+            None => Err(lost()),
+        }
     }
 
     /// Goes behind a frame, which is free from here on; false if it was dropped while it was read.
@@ -329,17 +347,18 @@ impl Rx {
     #[inline]
     fn decode<R: DeserializeOwned>(&mut self, taken: Taken) -> Result<R, Error> {
         let decoded = match taken.files {
-            None => internal::from_slice(&self.bytes),
+            None => internal::from_slice(&self.bytes).map_err(Error::from),
             Some(files) => {
                 let session = Session::hand_over();
                 session.put(files);
-                session.enter(|| internal::from_slice(&self.bytes))
+                let decoded = session.enter(|| internal::from_slice(&self.bytes));
+                decoded.map_err(|error| Error::of_session(&session, error))
             }
         };
         if self.bytes.capacity() > RESERVED {
             self.bytes = Vec::new();
         }
-        Ok(decoded?)
+        decoded
     }
 }
 

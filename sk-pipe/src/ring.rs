@@ -3,6 +3,7 @@
 //! ```text
 //!   0  tail   u64, behind the last frame; only whoever writes next after a death reads it
 //! 128  head   u64, before it all was read
+//! 136  broken u64, the last frame that was thrown away because nobody had what the frames before it were
 //! 256  items  u32, the event count of who wants a frame
 //! 260  bell   u32, 1: who wants a frame is a task, and its process waits at the socket
 //! 384  room   u32, the event count of who wants room
@@ -22,6 +23,11 @@
 //! | before others are woken | a frame, or room | `deaths` moves, they look |
 //! | before `head` is stored | the frame | the next reader reads it |
 //! | behind that, before it has the message | room | nobody: the message is gone with its reader |
+//! | having freed a part of a message | the rest of it | the next reader throws it away, the writer begins again |
+//!
+//! Only messages of more than half of the ring are freed by parts. Whoever sends one waits until all of it was read, and
+//! looks whether `broken` lies within it: then nobody has it as a whole. A message that was given up half sent, or whose
+//! writer died, is followed by the first frame of another; its reader frees it then.
 //!
 //! With [`Overflow::DropOldest`](crate::Overflow::DropOldest) both move `head`, by compare-and-swap: a reader whose frame
 //! was dropped while it copied finds that `head` has moved, and throws the copy away.
@@ -31,6 +37,8 @@
 //! wakes sees that somebody waits, or who waits sees the frame or the room: a sequentially consistent fence between the
 //! two on both sides. (P4) who sees anything that was written over a dropped frame sees that `head` moved: a release fence
 //! behind the drop, an acquire fence in front of the load of `head` in `was_dropped`.
+//! (P5) who sees in `head` that a frame was read sees whether it was thrown away: `broken` is stored before `head`, and
+//! loaded after it.
 
 use sk_share::ground::{Attempt, EventCount, Ground, Offset};
 
@@ -41,6 +49,7 @@ use crate::sync::{Ordering, fence};
 
 const TAIL: Offset = 0;
 const HEAD: Offset = 128;
+const BROKEN: Offset = 136;
 const ITEMS: Offset = 256;
 const ROOM: Offset = 384;
 const BELL: Offset = 4;
@@ -62,7 +71,7 @@ pub struct Ring {
 /// What who writes remembers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Writing {
-    tail: u64,
+    pub(crate) tail: u64,
     /// As it was seen last.
     head: u64,
 }
@@ -332,6 +341,31 @@ impl Ring {
         ground.u64(self.at + HEAD)?.store(reading.cursor, Ordering::Release);
         ground.point("pipe.take.freed");
         Ok(())
+    }
+
+    /// The frame at the cursor, which is about to be freed, is thrown away.
+    ///
+    /// # Errors
+    /// As for [`free`](Self::free).
+    pub(crate) fn throw_away<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<(), Error> {
+        // Release: (P5).
+        ground.u64(self.at + BROKEN)?.store(reading.cursor, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether a frame that was written since then was thrown away.
+    ///
+    /// # Errors
+    /// As for [`free`](Self::free).
+    pub(crate) fn is_broken<G: Ground>(
+        &self,
+        ground: &G,
+        writing: &Writing,
+        since: u64,
+    ) -> Result<bool, Error> {
+        // Acquire: (P5).
+        let broken = ground.u64(self.at + BROKEN)?.load(Ordering::Acquire);
+        Ok((since + 1..writing.tail).contains(&broken))
     }
 
     /// As [`free`](Self::free) where a writer may have dropped what was read; then it is `false`.

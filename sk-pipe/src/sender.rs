@@ -74,9 +74,8 @@ impl Drop for Files {
 #[derive(Default)]
 struct Progress {
     sent: usize,
-    /// Which life of the other end gets it.
-    life: u64,
-    is_begun: bool,
+    /// Where its first frame lies, once there is one.
+    begins: Option<u64>,
 }
 
 /// Before the bytes of a message with descriptors: their number and how many there are.
@@ -117,8 +116,11 @@ impl Tx {
         // What this thread has published is seen before it counts as dead.
         let _ = self.end.commons.me();
         let deaths = self.end.commons.deaths();
-        if deaths != self.deaths || self.end.has_peer_ended(ENDED_RECEIVING)? {
-            self.end.look_at_peer(ENDED_RECEIVING, None)?;
+        let is_news = deaths != self.deaths || self.end.was_gone();
+        // Between two lives it looks each time: that none follows is no death.
+        if (is_news || self.end.has_peer_ended(ENDED_RECEIVING)?)
+            && self.end.look_at_peer(ENDED_RECEIVING, None)?
+        {
             self.deaths = deaths;
         }
         Ok(())
@@ -178,10 +180,26 @@ impl Tx {
     /// As [`look_to_send`](Self::look_to_send), of any message.
     fn look_to_send_any(&mut self, message: &mut Message) -> Result<bool, Error> {
         self.check()?;
-        let Message { bytes, files, progress } = message;
-        if !self.send_files(files.as_mut())? {
+        loop {
+            let is_done = self.send_some(message)?;
+            if !self.is_broken(&message.progress)? {
+                return Ok(is_done);
+            }
+            // Who had begun to read it died with what it had.
+            message.progress = Progress::default();
+            if let Some(files) = &mut message.files {
+                (files.tag, files.sent) = (self.next_tag()?, 0);
+            }
+        }
+    }
+
+    /// Sends of a message what there is room for, and says whether that was all.
+    fn send_some(&mut self, message: &mut Message) -> Result<bool, Error> {
+        if !self.is_first_frame_welcome(message)? || !self.send_files(message.files.as_mut())? {
+            self.end.look_at_peer(ENDED_RECEIVING, None)?;
             return Ok(false);
         }
+        let Message { bytes, files, progress } = message;
         let mut prefix = Vec::new();
         let mut flags = FIRST;
         if let Some(Files { table, tag, .. }) = files {
@@ -205,6 +223,23 @@ impl Tx {
         Ok(is_done)
     }
 
+    /// Whether there is room for the first frame of a message, before what travels beside it is sent and nobody could
+    /// take it back.
+    fn is_first_frame_welcome(&mut self, message: &Message) -> Result<bool, Error> {
+        let Message { bytes, files: Some(files), progress } = message else { return Ok(true) };
+        if files.sent > 0 || progress.sent > 0 || self.end.sends_by == Overflow::DropOldest {
+            return Ok(true);
+        }
+        let length = (bytes.len().min(self.most_short()) + FILES_PREFIX) as u64;
+        let Tx { end, writing, .. } = self;
+        let has_room = end.outgoing.has_room(&end.commons, writing, length)?;
+        if !has_room && end.sends_by == Overflow::Fail {
+            let (bytes, capacity) = (bytes.len() as u64, end.outgoing.capacity);
+            return Err(Error::new(Reason::NoRoom { bytes, capacity }));
+        }
+        Ok(has_room)
+    }
+
     /// Sends what travels beside a message; false where there is no room for it.
     fn send_files(&mut self, files: Option<&mut Files>) -> Result<bool, Error> {
         let Some(files) = files else { return Ok(true) };
@@ -223,14 +258,11 @@ impl Tx {
         bytes: &[u8],
         progress: &mut Progress,
     ) -> Result<bool, Error> {
-        // Who attaches it first finds all that was sent before.
-        let life = self.end.life_of_peer()?.max(1);
-        if !progress.is_begun || progress.life != life {
-            // Who had begun to read it died: the next one gets it from the beginning.
-            *progress = Progress { sent: 0, life, is_begun: true };
-        }
         let most = self.most_short() - FILES_PREFIX - PARTS_PREFIX;
+        // One that never lies in the ring as a whole is sent once it was taken.
+        let is_whole = bytes.len() as u64 <= most_whole(self.ring());
         while progress.sent < bytes.len() {
+            progress.begins.get_or_insert(self.writing.tail);
             let rest = bytes.get(progress.sent..).unwrap_or_default();
             let part = rest.get(..most).unwrap_or(rest);
             let (mut flags, prefix) =
@@ -244,16 +276,15 @@ impl Tx {
             self.end.commons.point("pipe.part.sent");
             progress.sent += part.len();
         }
-        // One that never lies in the ring as a whole is sent once it was taken.
-        let is_whole = bytes.len() as u64 <= most_whole(self.ring());
-        if is_whole {
-            return Ok(true);
-        }
         let Tx { end, writing, .. } = self;
-        let is_read = end.outgoing.is_all_read(&end.commons, writing)?;
-        // Behind that look: another life, which goes past the rest of what the one before had begun to read, is counted
-        // before it moves `head`.
-        Ok(is_read && end.life_of_peer()?.max(1) == progress.life)
+        Ok(is_whole || end.outgoing.is_all_read(&end.commons, writing)?)
+    }
+
+    /// Whether who had begun to read a message died, and the next one could not go on with it: it gets it from the
+    /// beginning.
+    fn is_broken(&self, progress: &Progress) -> Result<bool, Error> {
+        let is_broken = |begins| self.ring().is_broken(&self.end.commons, &self.writing, begins);
+        progress.begins.map_or(Ok(false), is_broken)
     }
 
     /// A value as a message.
@@ -285,15 +316,18 @@ impl Tx {
         let encoded = session.enter(|| internal::append(value, bytes));
         let (table, given) = (session.take(), session.take());
         let mut files = Files { table, given, tag: 0, sent: 0, is_away: false };
-        encoded?;
+        encoded.map_err(|error| Error::of_session(&session, error))?;
         if files.table.is_empty() {
             return Ok(None);
         }
-        self.tags = self.tags.wrapping_add(1);
-        // Of no other message of this pipe, and not that of a bell.
-        let life = self.end.life()?;
-        files.tag = life << 32 | u64::from(self.tags.max(1));
+        files.tag = self.next_tag()?;
         Ok(Some(files))
+    }
+
+    /// A number for what travels beside a message: more than that of any other before it, and of a bell.
+    fn next_tag(&mut self) -> Result<u64, Error> {
+        self.tags = self.tags.wrapping_add(1).max(1);
+        Ok(self.end.life()? << 32 | u64::from(self.tags))
     }
 
     fn sent(&mut self, message: Message) {
@@ -404,7 +438,13 @@ impl Look for SendingBytes<'_> {
             return Err(Error::too_long(bytes.len() as u64, tx.most_short() as u64));
         }
         let total = (bytes.len() as u64).to_le_bytes();
-        let is_done = tx.send_parts(FIRST, &total, bytes, progress)?;
+        let is_done = loop {
+            let is_done = tx.send_parts(FIRST, &total, bytes, progress)?;
+            if !tx.is_broken(progress)? {
+                break is_done;
+            }
+            *progress = Progress::default();
+        };
         if !is_done {
             tx.end.look_at_peer(ENDED_RECEIVING, None)?;
         }

@@ -77,9 +77,11 @@ fn a_full_pipe_waits_fails_or_forgets() {
 
     let drop = builder().capacity(4096).overflow(Overflow::DropOldest);
     let (mut anchor, mut point) = drop.pair::<u64, ()>().unwrap();
+    assert!(!point.poll(SOON).unwrap());
     for number in 0..10_000 {
         anchor.send(&number).wait().unwrap();
     }
+    assert!(point.poll(WATCHDOG).unwrap());
     let mut seen = Vec::new();
     while let Some(number) = point.try_recv().unwrap() {
         seen.push(number);
