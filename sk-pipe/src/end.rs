@@ -438,6 +438,12 @@ impl End {
         }
     }
 
+    /// The task at this side does not wait any more.
+    pub(crate) fn stop_waiting(&self, side: Side) {
+        let waker = lock(self.task(side)).take();
+        drop(waker);
+    }
+
     /// Has the tasks that wait at this end look again.
     pub(crate) fn wake_tasks(&self) {
         for task in &self.tasks {

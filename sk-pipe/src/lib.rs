@@ -13,6 +13,7 @@ mod reactor;
 mod receiver;
 #[doc(hidden)]
 pub mod ring;
+mod select;
 mod sender;
 mod sync;
 mod sys;
@@ -23,5 +24,6 @@ pub use error::Error;
 pub use pair::{Builder, Nothing, Overflow, Raw, builder, one_way, pair};
 pub use point::{Point, Succession};
 pub use receiver::Receiver;
+pub use select::{Key, Select, SelectHandle, SelectId};
 pub use sender::Sender;
 pub use sk_share as share;

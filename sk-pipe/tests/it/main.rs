@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod messages;
+mod select;
 mod travel;
 
 use std::time::Duration;

@@ -1,0 +1,637 @@
+//! Many pipes at once.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use futures::executor::block_on;
+use proptest::prelude::*;
+use sk_pipe::{Anchor, Error, Key, Nothing, Raw, Receiver, Select, SelectId, builder, one_way};
+
+use super::{SOON, WATCHDOG};
+
+type One<T> = (Anchor<T, Nothing>, Receiver<T>);
+
+/// A small pipe in one direction.
+fn small<T>() -> One<T> {
+    let (anchor, point) = builder().capacity(4096).pair::<T, Nothing>().unwrap();
+    (anchor, point.split().unwrap().1)
+}
+
+fn next<T>(select: &mut Select<T>) -> (SelectId, Result<T, Error>) {
+    select.recv().timeout(WATCHDOG).wait().unwrap()
+}
+
+fn is_timeout<T>(select: &mut Select<T>) -> bool {
+    select.recv().timeout(SOON).wait().is_err_and(|error| error.is_timeout())
+}
+
+/// Rows: PIPE-30
+#[test]
+fn every_message_of_many_pipes_comes_once_and_in_order() {
+    const PIPES: u64 = 2000;
+    const THREADS: u64 = 4;
+    const MESSAGES: u64 = 5;
+    let mut select = Select::new();
+    let mut senders: Vec<Vec<(u64, Anchor<u64, Nothing>)>> = Vec::new();
+    senders.resize_with(4, Vec::new);
+    for pipe in 0..PIPES {
+        let (anchor, receiver) = small();
+        senders[usize::try_from(pipe % THREADS).unwrap()].push((pipe, anchor));
+        select.add(receiver, move |number: u64| (pipe, number));
+    }
+    let threads: Vec<_> = senders
+        .into_iter()
+        .map(|mut some| {
+            thread::spawn(move || {
+                let mut random = 7_u64;
+                let mut sent = vec![0; some.len()];
+                let mut left = some.len() as u64 * MESSAGES;
+                while left > 0 {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let at = usize::try_from((random >> 33) % some.len() as u64).unwrap();
+                    if sent[at] < MESSAGES {
+                        some[at].1.send(&sent[at]).wait().unwrap();
+                        sent[at] += 1;
+                        left -= 1;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut came = vec![0; usize::try_from(PIPES).unwrap()];
+    let mut ended = 0;
+    while ended < PIPES {
+        match next(&mut select).1 {
+            Ok((pipe, number)) => {
+                let pipe = usize::try_from(pipe).unwrap();
+                assert_eq!(came[pipe], number, "pipe {pipe}");
+                came[pipe] += 1;
+            }
+            Err(error) => {
+                assert!(error.is_closed(), "{error}");
+                ended += 1;
+            }
+        }
+    }
+    assert!(came.iter().all(|number| *number == MESSAGES));
+    assert!(select.is_empty());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// Rows: PIPE-30
+#[test]
+fn messages_of_many_types_become_one() {
+    #[derive(Debug, PartialEq)]
+    enum Event {
+        Number(u64),
+        Text(String),
+        Bytes(usize),
+    }
+    let (mut numbers, receiver) = small::<u64>();
+    let (mut texts, text_receiver) = small::<String>();
+    let (mut bytes, byte_receiver) = small::<Raw>();
+    let mut select = Select::new();
+    let number = select.add(receiver, Event::Number);
+    let text = select.add(text_receiver, Event::Text);
+    let raw = select.add_bytes(byte_receiver, |bytes| Event::Bytes(bytes.len()));
+    assert_eq!(select.len(), 3);
+    numbers.send(&1).wait().unwrap();
+    texts.send(&"two".to_owned()).wait().unwrap();
+    bytes.send_bytes(b"three").wait().unwrap();
+    let came: HashMap<_, _> =
+        (0..3).map(|_| next(&mut select)).map(|(id, event)| (id, event.unwrap())).collect();
+    assert_eq!(came[&number.id()], Event::Number(1));
+    assert_eq!(came[&text.id()], Event::Text("two".to_owned()));
+    assert_eq!(came[&raw.id()], Event::Bytes(5));
+    bytes.send_bytes(b"more").wait().unwrap();
+    let mut back = select.remove(raw).unwrap();
+    let mut buffer = [0; 8];
+    assert_eq!(back.recv_into(&mut buffer).wait().unwrap(), 4);
+    assert!(select.remove(raw).is_none());
+}
+
+/// Rows: PIPE-30
+#[test]
+fn timers_go_off_in_order_and_not_early() {
+    let begin = Instant::now();
+    let mut select = Select::new();
+    let second = select.after(SOON * 2, || "second");
+    let first = select.after(SOON, || "first");
+    let never = select.after(Duration::MAX, || "never");
+    assert_eq!(next(&mut select).0, first);
+    assert!(begin.elapsed() >= SOON);
+    let (id, text) = next(&mut select);
+    assert_eq!((id, text.unwrap()), (second, "second"));
+    assert!(begin.elapsed() >= SOON * 2);
+    assert!(is_timeout(&mut select));
+    assert!(select.discard(never) && !select.discard(never) && !select.discard(first));
+
+    let begin = Instant::now();
+    let mut count = 0;
+    let beat = select.every(SOON, move || {
+        count += 1;
+        if count == 3 { "third" } else { "beat" }
+    });
+    for number in 1..=3 {
+        let (id, text) = next(&mut select);
+        assert_eq!((id, text.unwrap()), (beat, if number == 3 { "third" } else { "beat" }));
+        assert!(begin.elapsed() >= SOON * number);
+    }
+    // What is missed is not made up for, and the beat is kept.
+    thread::sleep(SOON * 5);
+    assert_eq!(next(&mut select).1.unwrap(), "beat");
+    assert_eq!(next(&mut select).1.unwrap(), "beat");
+    assert!(begin.elapsed() >= SOON * 9);
+    assert!(select.discard(beat));
+}
+
+/// Rows: PIPE-30
+#[test]
+fn a_limit_passes_and_loses_nothing() {
+    let (mut anchor, receiver) = small();
+    let mut select = Select::new();
+    select.add(receiver, |number: u32| number);
+    let begin = Instant::now();
+    let error = select.recv().timeout(SOON).wait().unwrap_err();
+    assert!(error.is_timeout() && begin.elapsed() >= SOON);
+    assert_eq!(
+        error.to_string(),
+        "the deadline passed before something came from any of the pipes"
+    );
+    anchor.send(&5).wait().unwrap();
+    assert_eq!(next(&mut select).1.unwrap(), 5);
+    block_on(async {
+        assert!(select.recv().timeout(SOON).await.unwrap_err().is_timeout());
+        anchor.send(&6).await.unwrap();
+        assert_eq!(select.recv().timeout(WATCHDOG).await.unwrap().1.unwrap(), 6);
+    });
+    // What is there is taken also without any time.
+    anchor.send(&7).wait().unwrap();
+    let deadline = Instant::now() + WATCHDOG;
+    loop {
+        match select.recv().timeout(Duration::ZERO).wait() {
+            Ok((_, number)) => break assert_eq!(number.unwrap(), 7),
+            Err(error) => assert!(error.is_timeout() && Instant::now() < deadline),
+        }
+    }
+}
+
+/// Rows: PIPE-30
+#[test]
+fn who_waits_is_given_what_is_added_meanwhile() {
+    let mut select = Select::<(u32, u32)>::new();
+    let handle = select.handle();
+    let (told, tells) = mpsc::channel();
+    let waiting = thread::spawn(move || {
+        for _ in 0..50 {
+            told.send(next(&mut select)).unwrap();
+        }
+        select
+    });
+    for pipe in 0..50 {
+        let (mut anchor, receiver) = small();
+        if pipe % 7 == 0 {
+            thread::sleep(SOON / 4);
+        }
+        let key = handle.add(receiver, move |number| (pipe, number)).unwrap();
+        anchor.send(&(pipe * 3)).wait().unwrap();
+        let (id, outcome) = tells.recv_timeout(WATCHDOG).unwrap();
+        assert_eq!((id, outcome.unwrap()), (key.id(), (pipe, pipe * 3)));
+        // It waits at this pipe now, which is taken away, and goes on to work.
+        let mut receiver = handle.remove(key).unwrap();
+        assert!(handle.remove(key).is_none());
+        anchor.send(&1).wait().unwrap();
+        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap(), 1);
+    }
+    let select = waiting.join().unwrap();
+    assert!(select.is_empty());
+    drop(select);
+    let (mut anchor, receiver) = small::<u32>();
+    assert!(handle.add(receiver, |number| (number, 0)).unwrap_err().is_closed());
+    assert!(anchor.send(&1).wait().unwrap_err().is_closed());
+    assert!(handle.after(SOON, || (0, 0)).unwrap_err().is_closed());
+}
+
+/// Rows: PIPE-30
+#[test]
+fn what_was_taken_out_comes_by_the_receiver_and_nothing_twice() {
+    const MESSAGES: u64 = 20_000;
+    let mut select = Select::<u64>::new();
+    let handle = select.handle();
+    let (mut anchor, receiver) = small();
+    let mut key = handle.add(receiver, |number| number).unwrap();
+    let sender = thread::spawn(move || (0..MESSAGES).for_each(|n| anchor.send(&n).wait().unwrap()));
+    let (given, gets) = mpsc::channel();
+    let waiting = thread::spawn({
+        let given = given.clone();
+        move || {
+            while let Ok((_, outcome)) = select.recv().timeout(WATCHDOG).wait() {
+                let Ok(number) = outcome else { continue };
+                given.send(number).unwrap();
+            }
+            select
+        }
+    });
+    // One thread waits in it while this one takes the pipe out and puts it in again.
+    let mut own = 0;
+    for turn in 0..200_u32 {
+        let Some(mut receiver) = handle.remove(key) else { break };
+        if turn % 3 == 0
+            && let Ok(Some(number)) = receiver.try_recv()
+        {
+            given.send(number).unwrap();
+            own += 1;
+        }
+        key = handle.add(receiver, |number| number).unwrap();
+        thread::yield_now();
+    }
+    sender.join().unwrap();
+    drop(handle);
+    let select = waiting.join().unwrap();
+    assert!(select.is_empty());
+    drop(given);
+    let mut came: Vec<_> = gets.iter().collect();
+    came.sort_unstable();
+    assert!(came.iter().copied().eq(0..MESSAGES), "{} came, {own} of them here", came.len());
+}
+
+/// Rows: PIPE-30
+#[test]
+fn an_end_is_told_once_and_after_all_messages() {
+    let (mut anchor, receiver) = small();
+    let mut select = Select::new();
+    let handle = select.handle();
+    let key = select.add(receiver, |number: u32| number);
+    for number in 0..3 {
+        anchor.send(&number).wait().unwrap();
+    }
+    drop(anchor);
+    for number in 0..3 {
+        assert_eq!(next(&mut select).1.unwrap(), number);
+    }
+    let (id, outcome) = next(&mut select);
+    assert!(id == key.id() && outcome.unwrap_err().is_closed());
+    assert!(select.is_empty() && select.remove(key).is_none());
+    // Something may still be added.
+    assert!(is_timeout(&mut select));
+    drop(handle);
+    let error = select.recv().timeout(WATCHDOG).wait().unwrap_err();
+    assert!(error.is_closed());
+    assert_eq!(error.to_string(), "nothing is in the select, and nothing can be added");
+}
+
+/// Rows: PIPE-30
+#[test]
+fn who_waits_hears_of_an_end_and_of_the_last_handle() {
+    let (anchor, receiver) = small::<u32>();
+    let mut select = Select::new();
+    select.add(receiver, |number| number);
+    let handle = select.handle();
+    let waiting = thread::spawn(move || {
+        assert!(next(&mut select).1.unwrap_err().is_closed());
+        select.recv().timeout(WATCHDOG).wait().unwrap_err()
+    });
+    thread::sleep(SOON);
+    drop(anchor);
+    thread::sleep(SOON);
+    drop(handle.clone());
+    drop(handle);
+    assert!(waiting.join().unwrap().is_closed());
+}
+
+/// Rows: PIPE-30
+#[test]
+fn what_does_not_decode_is_told_and_the_pipe_stays() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(try_from = "u32")]
+    struct Small(u32);
+    impl TryFrom<u32> for Small {
+        type Error = &'static str;
+        fn try_from(number: u32) -> Result<Small, &'static str> {
+            if number < 10 { Ok(Small(number)) } else { Err("too large") }
+        }
+    }
+    impl From<Small> for u32 {
+        fn from(small: Small) -> u32 {
+            small.0
+        }
+    }
+    let (anchor, point) = one_way::<Small>().unwrap();
+    let (mut sender, _nothing) = anchor.split();
+    let mut select = Select::new();
+    select.add(point.split().unwrap().1, u32::from);
+    sender.send(&Small(3)).wait().unwrap();
+    sender.send(&Small(30)).wait().unwrap();
+    sender.send(&Small(4)).wait().unwrap();
+    assert_eq!(next(&mut select).1.unwrap(), 3);
+    let error = next(&mut select).1.unwrap_err();
+    assert!(error.is_codec(), "{error}");
+    assert_eq!(next(&mut select).1.unwrap(), 4);
+    assert_eq!(select.len(), 1);
+}
+
+/// Rows: PIPE-30
+#[test]
+fn a_pipe_that_always_has_messages_keeps_no_other_waiting() {
+    let mut select = Select::new();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (mut busy, receiver) = small();
+    let busy_key = select.add(receiver, |number: u64| number);
+    let sender = thread::spawn({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            while !is_over.load(Ordering::Relaxed) && busy.send(&0).wait().is_ok() {}
+        }
+    });
+    let (mut quiet, receiver) = small();
+    let quiet_key = select.add(receiver, |number: u64| number);
+    for number in 1..=20 {
+        quiet.send(&number).wait().unwrap();
+        loop {
+            let (id, came) = next(&mut select);
+            if id == quiet_key.id() {
+                assert_eq!(came.unwrap(), number);
+                break;
+            }
+            assert_eq!(id, busy_key.id());
+        }
+    }
+    // Both have many: they take turns.
+    is_over.store(true, Ordering::Relaxed);
+    drop(select);
+    sender.join().unwrap();
+    let mut select = Select::new();
+    let mut anchors = Vec::new();
+    for pipe in 0..3_u64 {
+        let (mut anchor, receiver) = small();
+        (0..20_u64).for_each(|number| anchor.send(&number).wait().unwrap());
+        select.add(receiver, move |_| pipe);
+        anchors.push(anchor);
+    }
+    for _ in 0..20 {
+        let mut turn: Vec<_> = (0..3).map(|_| next(&mut select).1.unwrap()).collect();
+        turn.sort_unstable();
+        assert_eq!(turn, [0, 1, 2]);
+    }
+}
+
+/// Rows: PIPE-30
+#[test]
+fn dropped_it_closes_what_is_in_it() {
+    let mut select = Select::new();
+    let handle = select.handle();
+    let mut anchors = Vec::new();
+    let dropped = Arc::new(AtomicU64::new(0));
+    struct Count(Arc<AtomicU64>);
+    impl Drop for Count {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    for _ in 0..3 {
+        let (anchor, receiver) = small::<u32>();
+        let count = Count(Arc::clone(&dropped));
+        // A function may have a handle of its own select.
+        let own = handle.clone();
+        select.add(receiver, move |_| (&count.0, own.clone()).0.load(Ordering::Relaxed));
+        anchors.push(anchor);
+    }
+    assert!(is_timeout(&mut select));
+    drop(select);
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    for mut anchor in anchors {
+        assert!(anchor.send(&1).wait().unwrap_err().is_closed());
+    }
+    drop(handle);
+}
+
+/// Rows: PIPE-30
+#[test]
+fn a_function_may_change_its_select() {
+    let mut select = Select::<u32>::new();
+    let handle = select.handle();
+    let (mut anchor, receiver) = small();
+    let (mut other, other_receiver) = small();
+    let mut waiting = Some(other_receiver);
+    let (key, keys) = mpsc::channel::<Key<u32>>();
+    let added = select.add(receiver, move |number: u32| {
+        if let Some(receiver) = waiting.take() {
+            handle.add(receiver, |number| number).unwrap();
+        }
+        let own = keys.recv().unwrap();
+        assert!(handle.remove(own).is_none(), "it is in use");
+        assert!(handle.discard(own.id()));
+        number
+    });
+    key.send(added).unwrap();
+    anchor.send(&1).wait().unwrap();
+    assert_eq!(next(&mut select).1.unwrap(), 1);
+    assert!(anchor.send(&2).wait().unwrap_err().is_closed());
+    other.send(&3).wait().unwrap();
+    assert_eq!(next(&mut select).1.unwrap(), 3);
+}
+
+/// Rows: PIPE-30
+#[test]
+fn a_function_that_panics_leaves_the_select_whole() {
+    let mut select = Select::new();
+    let (mut anchor, receiver) = small();
+    select.add(receiver, |number: u32| {
+        assert!(number != 1, "a panic on purpose");
+        number
+    });
+    anchor.send(&1).wait().unwrap();
+    anchor.send(&2).wait().unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| next(&mut select)));
+    assert!(panicked.is_err());
+    assert_eq!(next(&mut select).1.unwrap(), 2);
+}
+
+/// Rows: PIPE-30, PIPE-31
+#[test]
+fn it_is_a_stream_that_ends() {
+    let mut select = Select::new();
+    let mut anchors = Vec::new();
+    for pipe in 0..20_u64 {
+        let (anchor, receiver) = small();
+        select.add(receiver, move |number: u64| pipe * 100 + number);
+        anchors.push(anchor);
+    }
+    let sender = thread::spawn(move || {
+        for number in 0..10 {
+            anchors.iter_mut().for_each(|anchor| anchor.send(&number).wait().unwrap());
+            thread::sleep(SOON / 10);
+        }
+    });
+    let came: Vec<_> = block_on(select.collect());
+    sender.join().unwrap();
+    let mut ends = 0;
+    let mut numbers = Vec::new();
+    for (_, outcome) in came {
+        match outcome {
+            Ok(number) => numbers.push(number),
+            Err(error) => {
+                assert!(error.is_closed());
+                ends += 1;
+            }
+        }
+    }
+    numbers.sort_unstable();
+    let expected = (0..20).flat_map(|pipe| (0..10).map(move |number| pipe * 100 + number));
+    assert!(numbers.into_iter().eq(expected));
+    assert_eq!(ends, 20);
+}
+
+/// Rows: PIPE-30, PIPE-31
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_wait_in_it_and_give_up() {
+    let mut select = Select::<(usize, u32)>::new();
+    let handle = select.handle();
+    let senders: Vec<_> = (0..40)
+        .map(|pipe| {
+            let (mut anchor, receiver) = small();
+            handle.add(receiver, move |number| (pipe, number)).unwrap();
+            tokio::spawn(async move {
+                for number in 0..50 {
+                    anchor.send(&number).await.unwrap();
+                    if number % 10 == 0 {
+                        tokio::time::sleep(SOON / 10).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut came = [0; 40];
+    let mut ends = 0;
+    while ends < 40 {
+        tokio::select! {
+            next = select.recv().timeout(WATCHDOG) => match next.unwrap().1 {
+                Ok((pipe, number)) => {
+                    assert_eq!(came[pipe], number);
+                    came[pipe] += 1;
+                }
+                Err(error) => {
+                    assert!(error.is_closed(), "{error}");
+                    ends += 1;
+                }
+            },
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(came, [50; 40]);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    drop(handle);
+    assert!(select.recv().await.unwrap_err().is_closed());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add,
+    Send(usize, u8),
+    Close(usize),
+    Remove(usize),
+    Discard(usize),
+    Take,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let at = 0..8_usize;
+    let step = prop_oneof![
+        2 => Just(Step::Add),
+        6 => (at.clone(), any::<u8>()).prop_map(|(at, byte)| Step::Send(at, byte)),
+        1 => at.clone().prop_map(Step::Close),
+        1 => at.clone().prop_map(Step::Remove),
+        1 => at.prop_map(Step::Discard),
+        4 => Just(Step::Take),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+/// A pipe as it should be.
+struct Model {
+    key: Key<u8>,
+    anchor: Option<Anchor<u8, Nothing>>,
+    unread: VecDeque<u8>,
+}
+
+/// One turn: what came has to be the next of its pipe, or the end of one of which all was read.
+fn take(select: &mut Select<u8>, models: &mut BTreeMap<SelectId, Model>) {
+    let (id, outcome) = next(select);
+    let model = models.get_mut(&id).unwrap();
+    match outcome {
+        Ok(byte) => assert_eq!(Some(byte), model.unread.pop_front()),
+        Err(error) => {
+            assert!(error.is_closed() && model.unread.is_empty() && model.anchor.is_none());
+            models.remove(&id);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Rows: PIPE-30
+    #[test]
+    fn it_does_what_a_model_does(steps in steps()) {
+        let mut select = Select::<u8>::new();
+        let handle = select.handle();
+        let mut models = BTreeMap::<SelectId, Model>::new();
+        for step in steps {
+            let nth = |at: usize| models.keys().nth(at).copied();
+            match step {
+                Step::Add => {
+                    let (anchor, receiver) = small();
+                    let key = select.add(receiver, |byte| byte);
+                    let model = Model { key, anchor: Some(anchor), unread: VecDeque::new() };
+                    prop_assert!(models.insert(key.id(), model).is_none());
+                }
+                Step::Send(at, byte) => {
+                    let Some(model) = nth(at).and_then(|id| models.get_mut(&id)) else { continue };
+                    let Some(anchor) = &mut model.anchor else { continue };
+                    anchor.send(&byte).timeout(WATCHDOG).wait().unwrap();
+                    model.unread.push_back(byte);
+                }
+                Step::Close(at) => {
+                    let Some(model) = nth(at).and_then(|id| models.get_mut(&id)) else { continue };
+                    model.anchor = None;
+                }
+                Step::Remove(at) => {
+                    let Some(model) = nth(at).and_then(|id| models.remove(&id)) else { continue };
+                    let mut receiver = handle.remove(model.key).unwrap();
+                    for byte in model.unread {
+                        prop_assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap(), byte);
+                    }
+                }
+                Step::Discard(at) => {
+                    let Some(model) = nth(at).and_then(|id| models.remove(&id)) else { continue };
+                    prop_assert!(handle.discard(model.key.id()));
+                    if let Some(mut anchor) = model.anchor {
+                        prop_assert!(anchor.send(&0).wait().unwrap_err().is_closed());
+                    }
+                }
+                Step::Take => {
+                    let is_due = |model: &Model| !model.unread.is_empty() || model.anchor.is_none();
+                    if models.values().any(is_due) {
+                        take(&mut select, &mut models);
+                    } else {
+                        let nothing = select.recv().timeout(Duration::ZERO).wait();
+                        prop_assert!(nothing.unwrap_err().is_timeout());
+                    }
+                }
+            }
+            prop_assert_eq!(select.len(), models.len());
+        }
+        models.values_mut().for_each(|model| model.anchor = None);
+        drop(handle);
+        while !models.is_empty() {
+            take(&mut select, &mut models);
+        }
+        prop_assert!(select.recv().wait().unwrap_err().is_closed());
+    }
+}
