@@ -425,9 +425,25 @@ impl End {
         let (ring, side) = look.place();
         *lock(self.task(side)) = Some(cx.waker().clone());
         // Before the bell is set: what rings from here on is heard.
-        self.link.clear()?;
+        let cleared = self.link.clear();
+        self.pass_on(side);
+        cleared?;
         ring.set_bell(&self.commons, side)?;
         look.look()
+    }
+
+    /// Wakes the task at the other side, if who waits at this one has taken a bell off the socket that was for it.
+    pub(crate) fn pass_on(&self, side: Side) {
+        if self.link.was_heard() {
+            self.wake_task(side.other());
+        }
+    }
+
+    fn wake_task(&self, side: Side) {
+        let waker = lock(self.task(side)).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn task(&self, side: Side) -> &Mutex<Option<Waker>> {
@@ -446,12 +462,8 @@ impl End {
 
     /// Has the tasks that wait at this end look again.
     pub(crate) fn wake_tasks(&self) {
-        for task in &self.tasks {
-            let waker = lock(task).take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        self.wake_task(Side::Items);
+        self.wake_task(Side::Room);
     }
 
     /// Wakes the tasks that have reason to look, as far as can be told without taking anything. For once in a while.
@@ -505,4 +517,66 @@ fn fingerprint(name: &[u8]) -> u64 {
     name.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
     })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Woken {
+        fn count(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    /// Both ends of a pipe, of which none is known to the reactor: nothing but what a test does wakes a task.
+    fn ends() -> (Arc<End>, Arc<End>) {
+        let types = [String::new(), String::new()];
+        let (anchor, point) =
+            End::pair(&Shape { capacities: [4096; 2], policies: [Overflow::Block; 2], types })
+                .unwrap();
+        point.attach().unwrap();
+        (anchor, point)
+    }
+
+    fn wait_at(end: &End, side: Side) -> Arc<Woken> {
+        let woken = Arc::new(Woken::default());
+        *lock(end.task(side)) = Some(Waker::from(Arc::clone(&woken)));
+        woken
+    }
+
+    /// Rows: PIPE-31
+    #[test]
+    fn a_bell_that_one_task_takes_off_wakes_the_other() {
+        let (anchor, point) = ends();
+        for side in [Side::Items, Side::Room] {
+            let (mine, other) = (wait_at(&anchor, side), wait_at(&anchor, side.other()));
+            point.link.ring();
+            anchor.link.clear().unwrap();
+            anchor.pass_on(side);
+            assert_eq!((mine.count(), other.count()), (0, 1));
+            anchor.pass_on(side.other());
+            assert_eq!(mine.count(), 0, "it was told already");
+            anchor.stop_waiting(side);
+        }
+        // Also by who takes what came beside a message.
+        let room = wait_at(&anchor, Side::Room);
+        point.link.ring();
+        assert!(anchor.link.take_files(1, 1).unwrap().is_none());
+        anchor.pass_on(Side::Items);
+        assert_eq!(room.count(), 1);
+    }
 }

@@ -21,7 +21,7 @@ use rustix::net::{
 };
 
 use crate::error::Error;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
 
 /// So many descriptors the kernel takes with one record.
 const MOST_FILES: usize = 253;
@@ -33,6 +33,8 @@ pub(crate) struct Link {
     socket: Arc<OwnedFd>,
     /// What has come and was not asked for yet.
     arrived: Mutex<VecDeque<(u64, OwnedFd)>>,
+    /// A bell was taken off the socket since this was asked last.
+    is_heard: AtomicBool,
 }
 
 impl Link {
@@ -45,7 +47,7 @@ impl Link {
     }
 
     pub(crate) fn of(socket: Arc<OwnedFd>) -> Link {
-        Link { socket, arrived: Mutex::default() }
+        Link { socket, arrived: Mutex::default(), is_heard: AtomicBool::new(false) }
     }
 
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
@@ -97,6 +99,13 @@ impl Link {
         self.read_all(&mut lock(&self.arrived))
     }
 
+    /// Whether a bell was taken off since the last call. It may have been for the other task of this end, which nothing
+    /// else wakes then: a socket that is empty again is no news to who waits for it.
+    pub(crate) fn was_heard(&self) -> bool {
+        // Acquire: who is woken for it comes after the read of the bell.
+        self.is_heard.load(Ordering::Relaxed) && self.is_heard.swap(false, Ordering::Acquire)
+    }
+
     fn read_all(&self, arrived: &mut VecDeque<(u64, OwnedFd)>) -> Result<(), Error> {
         while let Some(tag) = self.read_one(arrived)? {
             debug_assert!(tag == BELL || !arrived.is_empty());
@@ -132,6 +141,10 @@ impl Link {
         let read = recv(&*self.socket, &mut record, RecvFlags::DONTWAIT);
         read.map_err(|errno| Error::system("cannot read the socket of a pipe", 8, errno))?;
         let tag = u64::from_ne_bytes(record);
+        if tag == BELL {
+            // Release: with the swap in `was_heard`.
+            self.is_heard.store(true, Ordering::Release);
+        }
         arrived.extend(files.into_iter().map(|file| (tag, file)));
         Ok(Some(tag))
     }

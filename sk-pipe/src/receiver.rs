@@ -286,8 +286,9 @@ impl Rx {
         let lost = || Error::damaged("what came beside a message", count);
         let count = usize::try_from(count).map_err(|_| lost())?;
         // They were sent before the message.
-        let files = self.end.link.take_files(tag, count)?.ok_or_else(lost)?;
-        Ok(Descriptors::arrived(files))
+        let files = self.end.link.take_files(tag, count);
+        self.end.pass_on(Side::Items);
+        Ok(Descriptors::arrived(files?.ok_or_else(lost)?))
     }
 
     /// Goes behind a frame, which is free from here on; false if it was dropped while it was read.
