@@ -520,7 +520,7 @@ fn fingerprint(name: &[u8]) -> u64 {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
+pub(crate) mod tests {
     use std::task::Wake;
 
     use super::*;
@@ -528,7 +528,7 @@ mod tests {
 
     /// Counts how often it was woken.
     #[derive(Default)]
-    struct Woken(AtomicU64);
+    pub(crate) struct Woken(AtomicU64);
 
     impl Wake for Woken {
         fn wake(self: Arc<Self>) {
@@ -537,13 +537,13 @@ mod tests {
     }
 
     impl Woken {
-        fn count(&self) -> u64 {
+        pub(crate) fn count(&self) -> u64 {
             self.0.load(Ordering::SeqCst)
         }
     }
 
-    /// Both ends of a pipe, of which none is known to the reactor: nothing but what a test does wakes a task.
-    fn ends() -> (Arc<End>, Arc<End>) {
+    /// Both ends of a pipe, of which none is known to the reactor yet: nothing but what a test does wakes a task.
+    pub(crate) fn ends() -> (Arc<End>, Arc<End>) {
         let types = [String::new(), String::new()];
         let (anchor, point) =
             End::pair(&Shape { capacities: [4096; 2], policies: [Overflow::Block; 2], types })
