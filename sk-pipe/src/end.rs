@@ -17,6 +17,7 @@
 //! | the holder, and then its supervisor | is disconnected |
 //! | whoever was to attach it, before that | the kernel hangs the socket up; noticed within five seconds |
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use sk_function::Until;
@@ -418,18 +419,30 @@ impl End {
         look: &mut L,
         cx: &mut Context<'_>,
     ) -> Result<Option<L::Output>, Error> {
+        let (ring, side) = look.place();
         if let Some(done) = look.look()? {
+            self.stop_waiting(side);
             return Ok(Some(done));
         }
         reactor::register(self)?;
-        let (ring, side) = look.place();
-        *lock(self.task(side)) = Some(cx.waker().clone());
+        self.start_waiting(side, cx.waker());
         // Before the bell is set: what rings from here on is heard.
         let cleared = self.link.clear();
         self.pass_on(side);
         cleared?;
         ring.set_bell(&self.commons, side)?;
-        look.look()
+        let done = look.look()?;
+        if done.is_some() {
+            self.stop_waiting(side);
+        }
+        Ok(done)
+    }
+
+    /// A waker is the user's code: it is cloned, woken and dropped while no lock is held.
+    fn start_waiting(&self, side: Side, waker: &Waker) {
+        let fresh = waker.clone();
+        let before = lock(self.task(side)).replace(fresh);
+        drop(before);
     }
 
     /// Wakes the task at the other side, if who waits at this one has taken a bell off the socket that was for it.
@@ -440,9 +453,10 @@ impl End {
     }
 
     fn wake_task(&self, side: Side) {
-        let waker = lock(self.task(side)).take();
-        if let Some(waker) = waker {
-            waker.wake();
+        let Some(waker) = lock(self.task(side)).take() else { return };
+        // A panic of one task keeps no other from being woken. The hook has told of it; what it carries may panic too.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            std::mem::forget(payload);
         }
     }
 
@@ -454,7 +468,7 @@ impl End {
         }
     }
 
-    /// The task at this side does not wait any more.
+    /// The task at this side does not wait any more, and nothing of it is kept.
     pub(crate) fn stop_waiting(&self, side: Side) {
         let waker = lock(self.task(side)).take();
         drop(waker);

@@ -78,7 +78,11 @@ impl<L: AtEnd> Source for Waiting<L> {
         }
     }
 
-    fn cancel(&mut self) {}
+    fn cancel(&mut self) {
+        if let Ok(look) = &self.look {
+            look.end().stop_waiting(look.place().1);
+        }
+    }
 
     fn unfinished(&self, why: Unfinished) -> Error {
         match why {

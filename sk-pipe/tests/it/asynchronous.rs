@@ -3,7 +3,11 @@
 use futures::executor::block_on;
 use futures::{SinkExt as _, StreamExt as _};
 use sk_pipe::{builder, pair};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::thread;
+use std::time::Instant;
 
 use super::{SOON, WATCHDOG};
 
@@ -69,4 +73,76 @@ async fn a_receive_that_is_given_up_loses_nothing() {
         }
     }
     sender.await.unwrap();
+}
+
+struct Task;
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Rows: PIPE-31
+#[test]
+fn nothing_of_a_task_is_kept_that_waits_no_more() {
+    let (mut anchor, mut point) = builder().capacity(4096).pair::<u64, u64>().unwrap();
+    let task = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&task));
+    let cx = &mut Context::from_waker(&waker);
+    let is_forgotten = || {
+        let begin = Instant::now();
+        // The thread that wakes may have it for a moment.
+        while Arc::strong_count(&task) > 2 {
+            assert!(begin.elapsed() < WATCHDOG);
+            thread::yield_now();
+        }
+    };
+
+    // Given up.
+    let mut receiving = anchor.recv();
+    assert!(Pin::new(&mut receiving).poll(cx).is_pending());
+    drop(receiving);
+    is_forgotten();
+    while anchor.try_send(&0).unwrap() {}
+    let mut sending = anchor.send(&0);
+    assert!(Pin::new(&mut sending).poll(cx).is_pending());
+    drop(sending);
+    is_forgotten();
+
+    // Done, by a poll that nothing had asked for.
+    let mut receiving = anchor.recv();
+    assert!(Pin::new(&mut receiving).poll(cx).is_pending());
+    point.send(&1).wait().unwrap();
+    assert!(Pin::new(&mut receiving).poll(cx).is_ready());
+    is_forgotten();
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics on purpose");
+    }
+}
+
+/// Rows: PIPE-31
+#[test]
+fn a_waker_that_panics_keeps_no_other_task_asleep() {
+    let (mut anchor, mut point) = pair::<u64, u64>().unwrap();
+    let waker = Waker::from(Arc::new(Panics));
+    for number in 0..3 {
+        let mut receiving = point.recv();
+        let polled = Pin::new(&mut receiving).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        anchor.send(&number).wait().unwrap();
+        let (mut other, mut other_point) = pair::<u64, u64>().unwrap();
+        let sender = thread::spawn(move || {
+            thread::sleep(SOON);
+            other.send(&number).wait().unwrap();
+            other
+        });
+        assert_eq!(block_on(other_point.recv().timeout(WATCHDOG)).unwrap(), number);
+        drop(receiving);
+        assert_eq!(point.recv().wait().unwrap(), number);
+        sender.join().unwrap();
+    }
 }
