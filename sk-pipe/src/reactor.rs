@@ -51,6 +51,10 @@ pub(crate) fn register(end: &Arc<End>) -> Result<(), Error> {
 
 /// The end is about to be dropped.
 pub(crate) fn forget(end: &End) {
+    // The lock may have been held by another thread when the process was copied.
+    if end.check_copied().is_err() {
+        return;
+    }
     let Some(reactor) = lock(&REACTOR).clone() else { return };
     if reactor.process == std::process::id()
         && lock(&reactor.ends).remove(&(std::ptr::from_ref(end) as usize)).is_some()
