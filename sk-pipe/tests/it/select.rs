@@ -1,6 +1,7 @@
 //! Many pipes at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -9,7 +10,10 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::executor::block_on;
 use proptest::prelude::*;
-use sk_pipe::{Anchor, Error, Key, Nothing, Raw, Receiver, Select, SelectId, builder, one_way};
+use sk_pipe::share::inherit;
+use sk_pipe::{
+    Anchor, Error, Key, Nothing, Point, Raw, Receiver, Select, SelectId, builder, one_way, pair,
+};
 
 use super::{SOON, WATCHDOG};
 
@@ -301,6 +305,44 @@ fn who_waits_hears_of_an_end_and_of_the_last_handle() {
     drop(handle.clone());
     drop(handle);
     assert!(waiting.join().unwrap().is_closed());
+}
+
+/// Rows: PIPE-30, PIPE-38
+#[test]
+fn who_sleeps_in_it_hears_of_a_death_after_all_messages() {
+    if inherit::is_offered() {
+        // The child: it says that it is there, and waits for its death.
+        let mut point: Point<u32, Nothing> = inherit::receive().unwrap();
+        point.send(&1).wait().unwrap();
+        point.send(&2).wait().unwrap();
+        thread::sleep(WATCHDOG * 2);
+        return;
+    }
+    let mut select = Select::new();
+    let (quiet, receiver) = small::<u32>();
+    select.add(receiver, |number| number);
+    let (anchor, point) = pair::<Nothing, u32>().unwrap();
+    let key = select.add(anchor.split().1, |number| number);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "select::who_sleeps_in_it_hears_of_a_death_after_all_messages"]);
+    let passed = inherit::pass(&mut command, &point).unwrap();
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    drop(passed);
+    assert_eq!(next(&mut select).1.unwrap(), 1);
+    let killer = thread::spawn(move || {
+        thread::sleep(SOON * 5);
+        child.kill().unwrap();
+        child
+    });
+    assert_eq!(next(&mut select).1.unwrap(), 2);
+    let (id, outcome) = next(&mut select);
+    let error = outcome.unwrap_err();
+    assert!(id == key.id() && error.is_disconnected(), "{error}");
+    let mut child = killer.join().unwrap();
+    assert_eq!(error.process(), Some(child.id()));
+    assert!(!child.wait().unwrap().success());
+    assert!(select.len() == 1 && is_timeout(&mut select));
+    drop(quiet);
 }
 
 /// Rows: PIPE-30
