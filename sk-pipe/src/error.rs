@@ -192,7 +192,7 @@ impl Error {
                 source.kind() == io::ErrorKind::OutOfMemory
                     || rustix::io::Errno::from_io_error(source).is_some_and(|errno| {
                         use rustix::io::Errno;
-                        [Errno::MFILE, Errno::NFILE, Errno::TOOMANYREFS, Errno::AGAIN]
+                        [Errno::MFILE, Errno::NFILE, Errno::TOOMANYREFS, Errno::AGAIN, Errno::NOSPC]
                             .contains(&errno)
                     })
             }

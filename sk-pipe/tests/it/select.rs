@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::executor::block_on;
 use proptest::prelude::*;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sk_pipe::share::inherit;
 use sk_pipe::{
     Anchor, Error, Key, Nothing, Point, Raw, Receiver, Select, SelectId, builder, one_way, pair,
@@ -343,6 +344,49 @@ fn who_sleeps_in_it_hears_of_a_death_after_all_messages() {
     assert!(!child.wait().unwrap().success());
     assert!(select.len() == 1 && is_timeout(&mut select));
     drop(quiet);
+}
+
+/// Rows: PIPE-30
+#[test]
+fn a_limit_of_descriptors_is_told_and_the_pipe_stays() {
+    const CHILD: &str = "SK_PIPE_TEST_OF_A_LIMIT";
+    if std::env::var_os(CHILD).is_none() {
+        // The limit is that of a process in which nothing else goes on.
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "select::a_limit_of_descriptors_is_told_and_the_pipe_stays"])
+            .env(CHILD, "1")
+            .stdout(Stdio::null())
+            .status();
+        return assert!(status.unwrap().success());
+    }
+    let before = getrlimit(Resource::Nofile);
+    let limit =
+        |current| setrlimit(Resource::Nofile, Rlimit { current, ..before.clone() }).unwrap();
+    let given = |select: &mut Select<_>| loop {
+        match next(select).1 {
+            Ok(given) => break given,
+            Err(error) => assert!(error.is_limit(), "{error}"),
+        }
+    };
+    let (mut anchor, point) = pair::<Option<Point<u32, u32>>, ()>().unwrap();
+    let mut select = Select::new();
+    select.add(point.split().unwrap().1, |given| given);
+    // None for the thread that waits for sockets.
+    limit(Some(3));
+    assert!(next(&mut select).1.unwrap_err().is_limit());
+    limit(before.current);
+    anchor.send(&None).wait().unwrap();
+    assert!(given(&mut select).is_none());
+    // None for what comes beside a message.
+    let (mut inner, moving) = pair::<u32, u32>().unwrap();
+    anchor.send(&Some(moving)).wait().unwrap();
+    limit(Some(3));
+    assert!(next(&mut select).1.unwrap_err().is_limit());
+    limit(before.current);
+    let mut moved = given(&mut select).unwrap();
+    inner.send(&7).wait().unwrap();
+    assert_eq!(moved.recv_timeout(WATCHDOG).unwrap(), 7);
+    assert_eq!(select.len(), 1);
 }
 
 /// Rows: PIPE-30
