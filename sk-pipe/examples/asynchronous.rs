@@ -1,5 +1,4 @@
 //! Many pipes, a task at each: `cargo run --example asynchronous`.
-//!
 //! The child answers at fifty points at once. One thread in each process waits for all, however many they are.
 
 use std::process::Command;
@@ -32,7 +31,7 @@ async fn parent() -> Tried<()> {
     let sum = tasks.join_all().await.into_iter().sum::<Tried<u64>>()?;
     println!("{PIPES} pipes, {QUESTIONS} questions each: the answers are {sum} in all");
     assert_eq!(sum, PIPES * QUESTIONS * (QUESTIONS - 1));
-    // Each task has dropped its anchor, so the child is about to end.
+    // The anchors were dropped, so the child is about to end.
     assert!(tokio::task::spawn_blocking(move || child.wait()).await??.success());
     Ok(())
 }

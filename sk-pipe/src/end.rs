@@ -533,7 +533,8 @@ fn fingerprint(name: &[u8]) -> u64 {
     })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 pub(crate) mod tests {
     use std::task::Wake;
 

@@ -150,7 +150,8 @@ impl Wake for OnDeath {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::task::Context;
 

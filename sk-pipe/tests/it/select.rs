@@ -360,8 +360,7 @@ fn a_limit_of_descriptors_is_told_and_the_pipe_stays() {
         return assert!(status.unwrap().success());
     }
     let before = getrlimit(Resource::Nofile);
-    let limit =
-        |current| setrlimit(Resource::Nofile, Rlimit { current, ..before.clone() }).unwrap();
+    let limit = |current| setrlimit(Resource::Nofile, Rlimit { current, ..before }).unwrap();
     let given = |select: &mut Select<_>| loop {
         match next(select).1 {
             Ok(given) => break given,
