@@ -36,6 +36,11 @@ impl<S, R> Anchor<S, R> {
         (self.sender, self.receiver)
     }
 
+    /// Both directions, for two threads of a scope.
+    pub fn halves(&mut self) -> (&mut Sender<S>, &mut Receiver<R>) {
+        (&mut self.sender, &mut self.receiver)
+    }
+
     /// What sends.
     pub fn sender(&mut self) -> &mut Sender<S> {
         &mut self.sender

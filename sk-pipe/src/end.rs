@@ -28,6 +28,7 @@ use crate::Overflow;
 use crate::error::{Error, Reason};
 use crate::layout;
 use crate::link::Link;
+use crate::memory::Memory;
 use crate::reactor;
 use crate::ring::{Ring, Side};
 use crate::sync::{Arc, Mutex, Ordering, lock};
@@ -74,7 +75,7 @@ pub(crate) struct Shape {
 }
 
 pub(crate) struct End {
-    pub(crate) commons: Commons,
+    pub(crate) commons: Memory,
     role: Role,
     /// Into which this side writes, and from which it reads.
     pub(crate) outgoing: Ring,
@@ -149,6 +150,7 @@ impl End {
         };
         let (outgoing, sends_by) = of(role)?;
         let (incoming, receives_by) = of(role.other())?;
+        let commons = Memory::new(commons)?;
         let tasks = <[Mutex<Option<Waker>>; 2]>::default();
         Ok(End { commons, role, outgoing, incoming, sends_by, receives_by, link, tasks })
     }
@@ -524,7 +526,8 @@ pub(crate) type Outcome<R> = Option<Result<R, Error>>;
 /// Whoever has waited so long looks whether the other end was lost on its way.
 const LOOK_FOR_LOSS: std::time::Duration = std::time::Duration::from_secs(4);
 
-const MOST_NAME: usize = (layout::NAME_BYTES - 8) as usize;
+const MOST_NAME: usize = 1016;
+const _: () = assert!(MOST_NAME as u64 + 8 == layout::NAME_BYTES);
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.
 fn fingerprint(name: &[u8]) -> u64 {

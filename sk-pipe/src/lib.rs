@@ -1,4 +1,53 @@
 //! Typed two-way pipes between processes, faster than a system call.
+//!
+//! ```
+//! let (mut anchor, mut point) = sk_pipe::pair::<String, usize>()?;
+//! anchor.send(&"how long?".to_owned()).wait()?;
+//! let question: String = point.recv().wait()?;
+//! point.send(&question.len()).wait()?;
+//! assert_eq!(anchor.recv().wait()?, 9);
+//! # Ok::<(), sk_pipe::Error>(())
+//! ```
+//!
+//! # The parts
+//!
+//! | what | type |
+//! |---|---|
+//! | the end that stays in the process that made it | [`Anchor`] |
+//! | the end that may move, inside any value | [`Point`] |
+//! | one direction of either, for a thread or task of its own | [`Sender`], [`Receiver`] |
+//! | bytes as they are, in place of a message type | [`Raw`] |
+//! | capacities, and what is done when there is no room | [`builder`], [`Overflow`] |
+//! | another life of the process that has the point | [`Succession`] |
+//!
+//! What waits is an [operation](sk_function::Operation): `.wait()` blocks, `.await` works on any executor without blocking
+//! it, `.timeout(…)` bounds it. A thread that waits sleeps in the kernel, after a few microseconds of spinning where there are
+//! processors to spare; tasks cost no thread. Nobody polls.
+//!
+//! # What a death leaves
+//!
+//! A process may be killed at any instruction. Then
+//! - the other end reads all that was sent, and is told after that ([`Error::is_disconnected`], with the number of the
+//!   process), in a millisecond or so, whatever the size of the dead one;
+//! - a message that was half written is never delivered; one that was being read is lost with its reader, or kept for the
+//!   next life if that had not taken it;
+//! - nothing is left: the memory goes with the last process that has it.
+//!
+//! To close an end, or to drop it, is no death ([`Error::is_closed`]). A process that is stopped (SIGSTOP) lives.
+//!
+//! # Whom it trusts
+//!
+//! Both ends are of one program, or were let in by one. Each trusts the other's intentions, not its luck: any bytes in the
+//! memory are an [`Error`] at worst, or a message that nobody sent, never undefined behaviour, a panic or a wait that does
+//! not end. What lies where, and what a death leaves at each step, is in [`protocol`].
+//!
+//! # Features
+//!
+//! `faults` is for the tests of this workspace.
+//!
+//! # Platforms
+//!
+//! Linux from 5.16 on; on others, as [`sk_share`] says.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod anchor;
@@ -7,6 +56,7 @@ mod error;
 mod frame;
 mod layout;
 mod link;
+mod memory;
 mod pair;
 mod point;
 mod reactor;
@@ -19,11 +69,19 @@ mod sync;
 mod sys;
 mod waiting;
 
+/// What lies in the memory of a pipe, who writes it, and what a death leaves at each step.
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}
+
 pub use anchor::Anchor;
 pub use error::Error;
-pub use pair::{Builder, Nothing, Overflow, Raw, builder, one_way, pair};
+pub use pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair};
 pub use point::{Point, Succession};
 pub use receiver::Receiver;
 pub use select::{Key, Select, SelectHandle, SelectId};
 pub use sender::Sender;
 pub use sk_share as share;
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -48,6 +48,9 @@ pub enum Raw {}
 #[derive(Debug, Clone, Copy)]
 pub enum Nothing {}
 
+/// Both ends of a pipe.
+pub type Pair<S, R> = (Anchor<S, R>, Point<R, S>);
+
 /// A pipe: this process keeps the anchor, which sends `S` and receives `R`; the point may go to another process.
 ///
 /// It holds 64 KiB of messages in each direction; see [`builder`] for other sizes.
@@ -63,7 +66,7 @@ pub enum Nothing {}
 ///
 /// # Errors
 /// There is no memory or no descriptor left, or no row for this process ([`Error::is_limit`]).
-pub fn pair<S, R>() -> Result<(Anchor<S, R>, Point<R, S>), Error> {
+pub fn pair<S, R>() -> Result<Pair<S, R>, Error> {
     builder().pair()
 }
 
@@ -78,7 +81,7 @@ pub fn pair<S, R>() -> Result<(Anchor<S, R>, Point<R, S>), Error> {
 ///
 /// # Errors
 /// As for [`pair`].
-pub fn one_way<T>() -> Result<(Anchor<T, Nothing>, Point<Nothing, T>), Error> {
+pub fn one_way<T>() -> Result<Pair<T, Nothing>, Error> {
     builder().capacity_back(*crate::ring::Ring::CAPACITIES.start()).pair()
 }
 
@@ -137,7 +140,7 @@ impl Builder {
     ///
     /// # Errors
     /// A capacity is none ([`Error::is_limit`]); else as for [`pair`](fn@pair).
-    pub fn pair<S, R>(&self) -> Result<(Anchor<S, R>, Point<R, S>), Error> {
+    pub fn pair<S, R>(&self) -> Result<Pair<S, R>, Error> {
         let Builder { capacities, policies } = self.clone();
         let types = [name_of::<S>(), name_of::<R>()];
         let (anchor, point) = End::pair(&Shape { capacities, policies, types })?;

@@ -94,7 +94,7 @@ impl<S, R> Point<S, R> {
         Ok(())
     }
 
-    fn halves(&mut self) -> Result<&mut (Sender<S>, Receiver<R>), Error> {
+    fn attached(&mut self) -> Result<&mut (Sender<S>, Receiver<R>), Error> {
         self.check_here()?;
         if self.halves.is_none() {
             self.end.attach()?;
@@ -110,11 +110,19 @@ impl<S, R> Point<S, R> {
     /// # Errors
     /// It was given away, or another process has it.
     pub fn split(mut self) -> Result<(Sender<S>, Receiver<R>), Error> {
-        self.halves()?;
+        self.attached()?;
         match self.halves.take() {
             Some(halves) => Ok(*halves),
             None => Err(Error::endpoint("the point is not attached")),
         }
+    }
+
+    /// Both directions, for two threads of a scope.
+    ///
+    /// # Errors
+    /// As for [`split`](Self::split).
+    pub fn halves(&mut self) -> Result<(&mut Sender<S>, &mut Receiver<R>), Error> {
+        self.attached().map(|(sender, receiver)| (sender, receiver))
     }
 
     /// What sends.
@@ -122,7 +130,7 @@ impl<S, R> Point<S, R> {
     /// # Errors
     /// As for [`split`](Self::split).
     pub fn sender(&mut self) -> Result<&mut Sender<S>, Error> {
-        self.halves().map(|(sender, _)| sender)
+        self.attached().map(|(sender, _)| sender)
     }
 
     /// What receives.
@@ -130,7 +138,7 @@ impl<S, R> Point<S, R> {
     /// # Errors
     /// As for [`split`](Self::split).
     pub fn receiver(&mut self) -> Result<&mut Receiver<R>, Error> {
-        self.halves().map(|(_, receiver)| receiver)
+        self.attached().map(|(_, receiver)| receiver)
     }
 
     /// Keeps it here: to encode it is an error ([`Error::is_endpoint`]) until it is unlocked.
@@ -225,7 +233,7 @@ impl<S, R> Point<S, R> {
         let mut point = Point::new(end);
         if is_rehearsal {
             point.state.set(IMAGE, true);
-        } else if let Err(error) = point.halves().map(|_| ()) {
+        } else if let Err(error) = point.attached().map(|_| ()) {
             // It is another's.
             point.state.set(IMAGE, true);
             return Err(error);
@@ -243,7 +251,7 @@ impl<S: Serialize, R> Point<S, R> {
         &'a mut self,
         message: &'a S,
     ) -> Operation<impl Source<Output = (), Error = Error> + use<'a, S, R>> {
-        waiting(ROOM, self.halves().map(|(sender, _)| sender.sending(message)))
+        waiting(ROOM, self.attached().map(|(sender, _)| sender.sending(message)))
     }
 
     /// As [`Sender::try_send`].
@@ -269,7 +277,7 @@ impl<S, R: DeserializeOwned> Point<S, R> {
     /// # Errors
     /// As for [`Receiver::recv`]; the point was given away, or another process has it.
     pub fn recv(&mut self) -> Operation<impl Source<Output = R, Error = Error> + use<'_, S, R>> {
-        waiting(MESSAGE, self.halves().map(|(_, receiver)| receiver.receiving()))
+        waiting(MESSAGE, self.attached().map(|(_, receiver)| receiver.receiving()))
     }
 
     /// As [`Receiver::try_recv`].
@@ -298,7 +306,7 @@ impl<R> Point<Raw, R> {
         &'a mut self,
         bytes: &'a [u8],
     ) -> Operation<impl Source<Output = (), Error = Error> + use<'a, R>> {
-        waiting(ROOM, self.halves().map(|(sender, _)| sender.sending_bytes(bytes)))
+        waiting(ROOM, self.attached().map(|(sender, _)| sender.sending_bytes(bytes)))
     }
 }
 
@@ -311,7 +319,7 @@ impl<S> Point<S, Raw> {
         &'a mut self,
         to: &'a mut Vec<u8>,
     ) -> Operation<impl Source<Output = usize, Error = Error> + use<'a, S>> {
-        waiting(MESSAGE, self.halves().map(|(_, receiver)| receiver.receiving_bytes(to)))
+        waiting(MESSAGE, self.attached().map(|(_, receiver)| receiver.receiving_bytes(to)))
     }
 
     /// As [`Receiver::recv_into`].
@@ -322,7 +330,7 @@ impl<S> Point<S, Raw> {
         &'a mut self,
         to: &'a mut [u8],
     ) -> Operation<impl Source<Output = usize, Error = Error> + use<'a, S>> {
-        waiting(MESSAGE, self.halves().map(|(_, receiver)| receiver.receiving_into(to)))
+        waiting(MESSAGE, self.attached().map(|(_, receiver)| receiver.receiving_into(to)))
     }
 }
 

@@ -180,14 +180,14 @@ impl Ring {
     /// The words of the ring are damaged.
     pub fn reading<G: Ground>(&self, ground: &G) -> Result<Reading, Error> {
         let cursor = self.load_head(ground)?;
-        if cursor % 8 != 0 {
+        if !cursor.is_multiple_of(8) {
             return Err(Error::new(Reason::DamagedFrame { position: cursor, found: cursor }));
         }
         Ok(Reading { cursor })
     }
 
     fn check(&self, head: u64, tail: u64) -> Result<(), Error> {
-        if head > tail || tail - head > self.capacity - HEADER || (head | tail) % 8 != 0 {
+        if head > tail || tail - head > self.capacity - HEADER || !(head | tail).is_multiple_of(8) {
             return Err(Error::new(Reason::DamagedRing { head, tail, capacity: self.capacity }));
         }
         Ok(())

@@ -58,6 +58,7 @@ mod wait;
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
+pub use crate::sys::HeldWords;
 #[cfg(not(loom))]
 pub use commons::Commons;
 #[cfg(not(loom))]

@@ -46,9 +46,11 @@ impl Kid {
         Ok(self.child.wait()?)
     }
 
-    pub(crate) fn was_killed(self) -> Tried<()> {
+    /// An error if it was not; the number that it had.
+    pub(crate) fn was_killed(self) -> Tried<u32> {
+        let process = self.child.id();
         let status = self.ended()?;
-        if status.signal() == Some(9) { Ok(()) } else { Err(format!("it {status}").into()) }
+        if status.signal() == Some(9) { Ok(process) } else { Err(format!("it {status}").into()) }
     }
 
     pub(crate) fn succeeded(self) -> Tried<()> {
