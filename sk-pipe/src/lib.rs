@@ -16,6 +16,7 @@
 //! | the end that stays in the process that made it | [`Anchor`] |
 //! | the end that may move, inside any value | [`Point`] |
 //! | one direction of either, for a thread or task of its own | [`Sender`], [`Receiver`] |
+//! | many pipes and timers, of which one waits for the next that has something | [`Select`] |
 //! | bytes as they are, in place of a message type | [`Raw`] |
 //! | capacities, and what is done when there is no room | [`builder`], [`Overflow`] |
 //! | another life of the process that has the point | [`Succession`] |
