@@ -3,6 +3,7 @@
 mod asynchronous;
 mod messages;
 mod select;
+mod select_model;
 mod travel;
 
 use std::time::Duration;
