@@ -17,6 +17,7 @@
 //! | the holder, and then its supervisor | is disconnected |
 //! | whoever was to attach it, before that | the kernel hangs the socket up; a task hears it, others look within five seconds |
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use sk_function::Until;
@@ -469,31 +470,47 @@ impl End {
         look: &mut L,
         cx: &mut Context<'_>,
     ) -> Result<Option<L::Output>, Error> {
+        let (ring, side) = look.place();
         if let Some(done) = look.look()? {
+            self.stop_waiting(side);
             return Ok(Some(done));
         }
         reactor::register(self)?;
-        let (ring, side) = look.place();
+        self.start_waiting(side, cx.waker());
         // Before the bell is set: what rings from here on is heard.
-        let is_hung_up = self.clear_bells(Link::clear)?;
-        if is_hung_up {
+        let cleared = self.link.clear();
+        self.pass_on(side);
+        if cleared? {
             self.hung_up()?;
         }
-        *lock(self.task(side)) = Some(cx.waker().clone());
         ring.set_bell(&self.commons, side)?;
-        look.look()
+        let done = look.look()?;
+        if done.is_some() {
+            self.stop_waiting(side);
+        }
+        Ok(done)
     }
 
-    /// Does what takes bells off the socket, and wakes the tasks they rang for.
-    pub(crate) fn clear_bells<T>(
-        &self,
-        work: impl FnOnce(&Link) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let outcome = work(&self.link);
-        if self.link.has_rung() {
-            self.wake_tasks();
+    /// A waker is the user's code: it is cloned, woken and dropped while no lock is held.
+    fn start_waiting(&self, side: Side, waker: &Waker) {
+        let fresh = waker.clone();
+        let before = lock(self.task(side)).replace(fresh);
+        drop(before);
+    }
+
+    /// Wakes the task at the other side, if who waits at this one has taken a bell off the socket that was for it.
+    pub(crate) fn pass_on(&self, side: Side) {
+        if self.link.was_heard() {
+            self.wake_task(side.other());
         }
-        outcome
+    }
+
+    fn wake_task(&self, side: Side) {
+        let Some(waker) = lock(self.task(side)).take() else { return };
+        // A panic of one task keeps no other from being woken. The hook has told of it; what it carries may panic too.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            std::mem::forget(payload);
+        }
     }
 
     fn task(&self, side: Side) -> &Mutex<Option<Waker>> {
@@ -504,14 +521,16 @@ impl End {
         }
     }
 
+    /// The task at this side does not wait any more, and nothing of it is kept.
+    pub(crate) fn stop_waiting(&self, side: Side) {
+        let waker = lock(self.task(side)).take();
+        drop(waker);
+    }
+
     /// Has the tasks that wait at this end look again.
     pub(crate) fn wake_tasks(&self) {
-        for task in &self.tasks {
-            let waker = lock(task).take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        self.wake_task(Side::Items);
+        self.wake_task(Side::Room);
     }
 
     /// Wakes the tasks that have reason to look, as far as can be told without taking anything. For once in a while.
@@ -570,4 +589,67 @@ fn fingerprint(name: &[u8]) -> u64 {
     name.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
     })
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+pub(crate) mod tests {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    pub(crate) struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Woken {
+        pub(crate) fn count(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    /// Both ends of a pipe, of which none is known to the reactor yet: nothing but what a test does wakes a task.
+    pub(crate) fn ends() -> (Arc<End>, Arc<End>) {
+        let types = [String::new(), String::new()];
+        let (anchor, point) =
+            End::pair(&Shape { capacities: [4096; 2], policies: [Overflow::Block; 2], types })
+                .unwrap();
+        point.attach().unwrap();
+        (anchor, point)
+    }
+
+    fn wait_at(end: &End, side: Side) -> Arc<Woken> {
+        let woken = Arc::new(Woken::default());
+        *lock(end.task(side)) = Some(Waker::from(Arc::clone(&woken)));
+        woken
+    }
+
+    /// Rows: PIPE-31
+    #[test]
+    fn a_bell_that_one_task_takes_off_wakes_the_other() {
+        let (anchor, point) = ends();
+        for side in [Side::Items, Side::Room] {
+            let (mine, other) = (wait_at(&anchor, side), wait_at(&anchor, side.other()));
+            point.link.ring();
+            anchor.link.clear().unwrap();
+            anchor.pass_on(side);
+            assert_eq!((mine.count(), other.count()), (0, 1));
+            anchor.pass_on(side.other());
+            assert_eq!(mine.count(), 0, "it was told already");
+            anchor.stop_waiting(side);
+        }
+        // Also by who takes what came beside a message.
+        let room = wait_at(&anchor, Side::Room);
+        point.link.ring();
+        assert!(anchor.link.take_files(1, 1).unwrap().is_none());
+        anchor.pass_on(Side::Items);
+        assert_eq!(room.count(), 1);
+    }
 }

@@ -168,6 +168,11 @@ impl Error {
         matches!(*self.0, Reason::NoRoom { .. })
     }
 
+    /// Whether there is nothing to be received after it.
+    pub(crate) fn ends_receiving(&self) -> bool {
+        !(self.is_codec() || self.is_restarting())
+    }
+
     /// True when this end cannot do what was asked: to travel while it is locked, to be used after it was given away, to
     /// be attached while another process has it. The documents call it `PipeEndpointError`.
     pub fn is_endpoint(&self) -> bool {
@@ -184,7 +189,8 @@ impl Error {
         matches!(*self.0, Reason::Codec(_))
     }
 
-    /// True when a limit was met: of a message, of a buffer, of the ring, of memory, of descriptors, of members.
+    /// True when a limit was met: of a message, of a buffer, of the ring, of memory, of descriptors, of threads, of
+    /// members.
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
             Reason::TooLong { .. } | Reason::SmallBuffer { .. } | Reason::Capacity { .. } => true,
@@ -193,7 +199,8 @@ impl Error {
                 source.kind() == io::ErrorKind::OutOfMemory
                     || rustix::io::Errno::from_io_error(source).is_some_and(|errno| {
                         use rustix::io::Errno;
-                        [Errno::MFILE, Errno::NFILE, Errno::TOOMANYREFS].contains(&errno)
+                        [Errno::MFILE, Errno::NFILE, Errno::TOOMANYREFS, Errno::AGAIN, Errno::NOSPC]
+                            .contains(&errno)
                     })
             }
             _ => false,

@@ -16,6 +16,7 @@
 //! | the end that stays in the process that made it | [`Anchor`] |
 //! | the end that may move, inside any value | [`Point`] |
 //! | one direction of either, for a thread or task of its own | [`Sender`], [`Receiver`] |
+//! | many pipes and timers, of which one waits for the next that has something | [`Select`] |
 //! | bytes as they are, in place of a message type | [`Raw`] |
 //! | capacities, and what is done when there is no room | [`builder`], [`Overflow`] |
 //! | another life of the process that has the point | [`Succession`] |
@@ -74,6 +75,8 @@ mod receiver;
 #[doc(hidden)]
 pub mod ring;
 #[cfg(not(loom))]
+mod select;
+#[cfg(not(loom))]
 mod sender;
 mod sync;
 #[cfg(not(loom))]
@@ -93,6 +96,7 @@ pub use {
     pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair},
     point::{Point, Succession},
     receiver::Receiver,
+    select::{Key, Select, SelectHandle, SelectId},
     sender::Sender,
 };
 

@@ -43,8 +43,8 @@ pub(crate) struct Link {
     /// What has come of a message that has more than goes with one record. Locked while records are looked at and read:
     /// both halves of an end may be at it.
     arrived: Mutex<Vec<(u64, OwnedFd)>>,
-    /// A bell was taken off the socket.
-    has_rung: AtomicBool,
+    /// A bell was taken off the socket since this was asked last.
+    is_heard: AtomicBool,
 }
 
 impl Link {
@@ -57,7 +57,7 @@ impl Link {
     }
 
     pub(crate) fn of(socket: Arc<OwnedFd>) -> Link {
-        Link { socket, arrived: Mutex::default(), has_rung: AtomicBool::new(false) }
+        Link { socket, arrived: Mutex::default(), is_heard: AtomicBool::new(false) }
     }
 
     pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
@@ -128,10 +128,11 @@ impl Link {
         {}
     }
 
-    /// Whether a bell was taken off the socket since this was asked: the poller may not have seen it, and whoever it rang
-    /// for has to be woken by who took it.
-    pub(crate) fn has_rung(&self) -> bool {
-        self.has_rung.load(Ordering::Relaxed) && self.has_rung.swap(false, Ordering::Relaxed)
+    /// Whether a bell was taken off since the last call. It may have been for the other task of this end, which nothing
+    /// else wakes then: a socket that is empty again is no news to who waits for it.
+    pub(crate) fn was_heard(&self) -> bool {
+        // Acquire: who is woken for it comes after the read of the bell.
+        self.is_heard.load(Ordering::Relaxed) && self.is_heard.swap(false, Ordering::Acquire)
     }
 
     /// Takes bells off the socket, as far as there is nothing else, and says whether it is hung up. What comes after that
@@ -164,7 +165,8 @@ impl Link {
         let read = recv(&*self.socket, &mut record, RecvFlags::DONTWAIT);
         read.map_err(|errno| Error::system("cannot read the socket of a pipe", 8, errno))?;
         if u64::from_ne_bytes(record) == BELL {
-            self.has_rung.store(true, Ordering::Relaxed);
+            // Release: with the swap in `was_heard`.
+            self.is_heard.store(true, Ordering::Release);
         }
         Ok(())
     }
@@ -233,9 +235,9 @@ mod tests {
         assert_eq!(two.take_files(9, 1).unwrap().unwrap().len(), 1);
         two.done_with(9);
         assert!(two.take_files(9, 1).unwrap().is_none());
-        assert!(two.has_rung() && !two.has_rung());
+        assert!(two.was_heard() && !two.was_heard());
         assert!(!two.clear().unwrap());
-        assert!(!two.has_rung());
+        assert!(!two.was_heard());
         assert!(!two.is_hung_up());
         drop(one);
         assert!(two.is_hung_up());

@@ -2,19 +2,19 @@
 //!
 //! It is started by the first task that has to wait. Whoever rings the bell of an end makes its socket readable; the
 //! thread wakes the tasks of that end, which look. It also hears of every death, and once in five seconds it looks at
-//! all ends by itself, so that no damaged word lets a task sleep for ever.
+//! all ends by itself, however much it has to do, so that no damaged word lets a task sleep for ever.
 
 use std::collections::HashMap;
 use std::task::{Wake, Waker};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polling::{Event, Events, Poller};
 use sk_share::memory::{DeathWatch, Roster};
 
 use crate::end::End;
 use crate::error::Error;
-use crate::sync::{Arc, Mutex, Weak, lock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak, lock};
 use crate::sys;
 
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -27,6 +27,8 @@ struct Reactor {
     process: u32,
     poller: Poller,
     ends: Mutex<HashMap<usize, Registered>>,
+    /// The watch for deaths has told of one, or gave up after its time.
+    is_told: AtomicBool,
 }
 
 struct Registered {
@@ -75,7 +77,12 @@ impl Reactor {
         }
         let poller = Poller::new()
             .map_err(|error| Error::system("cannot wait for sockets of pipes", 1, error))?;
-        let reactor = Arc::new(Reactor { process, poller, ends: Mutex::default() });
+        let reactor = Arc::new(Reactor {
+            process,
+            poller,
+            ends: Mutex::default(),
+            is_told: AtomicBool::new(false),
+        });
         let (its, roster) = (Arc::clone(&reactor), end.commons.roster().clone());
         Builder::new()
             .name("sk-pipe".to_owned())
@@ -88,29 +95,39 @@ impl Reactor {
     fn run(self: &Arc<Self>, roster: &Roster) {
         let mut events = Events::new();
         let death = Waker::from(Arc::new(OnDeath(Arc::clone(self))));
-        let mut watch: Option<(sk_share::memory::Deaths, DeathWatch)> = None;
+        let mut seen = None;
+        let mut watch = None;
+        let mut looked = Instant::now();
         loop {
             let deaths = roster.deaths();
-            let is_death = watch.as_ref().is_none_or(|(seen, _)| *seen != deaths);
-            if is_death {
+            let is_death = seen.replace(deaths) != Some(deaths);
+            let is_due = looked.elapsed() >= LOOK_AGAIN;
+            // Acquire: it is told once, and after that another watch is needed.
+            let is_told = self.is_told.swap(false, Ordering::Acquire);
+            if is_death || is_told || is_due {
                 // Without a watch the look of every five seconds has to do.
-                watch = roster.on_death(deaths, &death).ok().map(|watch| (deaths, watch));
+                drop::<Option<DeathWatch>>(watch.take());
+                watch = roster.on_death(deaths, &death).ok();
+            }
+            if is_due {
+                looked = Instant::now();
+                self.all(End::look_for_tasks);
+            }
+            if is_death {
                 self.all(End::wake_tasks);
             }
             events.clear();
-            // An error is that of a signal, or of a poller that tells nothing any more: then the time alone tells.
-            let count = self.poller.wait(&mut events, Some(LOOK_AGAIN)).unwrap_or(0);
+            let left = LOOK_AGAIN.saturating_sub(looked.elapsed());
+            if self.poller.wait(&mut events, Some(left)).is_err() {
+                // It tells nothing any more: then the time alone tells.
+                std::thread::sleep(left);
+            }
             for event in events.iter() {
                 let end = lock(&self.ends).get(&event.key).and_then(|there| there.end.upgrade());
                 if let Some(end) = end {
                     sys::watch_on(&self.poller, end.link.socket(), Event::readable(event.key));
                     end.wake_tasks();
                 }
-            }
-            if count == 0 {
-                // Also after a death, of which the watch has told: it tells once.
-                watch = None;
-                self.all(End::look_for_tasks);
             }
         }
     }
@@ -127,7 +144,57 @@ struct OnDeath(Arc<Reactor>);
 
 impl Wake for OnDeath {
     fn wake(self: Arc<Self>) {
-        // If it cannot be woken now, it looks in five seconds.
+        // Release: with the swap of the thread. If it cannot be woken now, it looks in five seconds.
+        self.0.is_told.store(true, Ordering::Release);
         let _ = self.0.poller.notify();
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::task::Context;
+
+    use super::*;
+    use crate::end::tests::{Woken, ends};
+    use crate::ring::Side;
+    use crate::{Receiver, Sender};
+
+    const WATCHDOG: Duration = Duration::from_secs(30);
+
+    fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while !is_so() {
+            assert!(begin.elapsed() < WATCHDOG, "not {what}");
+        }
+    }
+
+    /// Rows: PIPE-31
+    #[test]
+    fn a_lost_bell_is_noticed_although_others_ring_all_the_time() {
+        let (anchor, point) = ends();
+        let mut receiver = Receiver::<u32>::new(&anchor).unwrap();
+        let mut sender = Sender::<u32>::new(&point).unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut before = None;
+        // A thread that has just been started wakes all once.
+        wait_until("quiet", || {
+            assert!(receiver.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+            std::thread::sleep(Duration::from_millis(100));
+            before.replace(woken.count()) == Some(woken.count())
+        });
+        // As somebody does who takes the bell and dies before he rings.
+        assert!(point.outgoing.wake(&point.commons, Side::Items).unwrap());
+        sender.send(&1).wait().unwrap();
+        let (busy, other) = ends();
+        let mut busy_receiver = Receiver::<u32>::new(&busy).unwrap();
+        wait_until("noticed", || {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(busy_receiver.poll_recv(&mut cx).is_pending());
+            other.link.ring();
+            Some(woken.count()) > before
+        });
+        assert!(receiver.poll_recv(&mut Context::from_waker(&waker)).is_ready());
     }
 }

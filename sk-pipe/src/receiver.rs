@@ -317,7 +317,9 @@ impl Rx {
         let lost = || Error::damaged("what came beside a message", count);
         let count = usize::try_from(count).map_err(|_| lost())?;
         // They were sent before the message.
-        match self.end.clear_bells(|link| link.take_files(tag, count))? {
+        let files = self.end.link.take_files(tag, count);
+        self.end.pass_on(Side::Items);
+        match files? {
             Some(files) => Ok(Some(Descriptors::arrived(files))),
             None if self.end.life()? > 1 => Ok(None),
             None => Err(lost()),
@@ -561,6 +563,11 @@ impl<R> Receiver<R> {
         ReceivingBytes { rx: &mut self.rx, to: Target::Slice(to) }
     }
 
+    /// The task that waited waits no more.
+    pub(crate) fn stop_waiting(&self) {
+        self.rx.end.stop_waiting(Side::Items);
+    }
+
     /// Drops it without a word: somebody else has the end.
     pub(crate) fn forget(mut self) {
         self.rx.is_closed = true;
@@ -579,6 +586,12 @@ impl<R: DeserializeOwned> Receiver<R> {
     #[inline]
     pub fn recv(&mut self) -> Operation<impl Source<Output = R, Error = Error> + use<'_, R>> {
         waiting(MESSAGE, Ok(self.receiving()))
+    }
+
+    /// The next message, or the promise to wake the task.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
+        let end = Arc::clone(&self.rx.end);
+        end.poll(&mut self.receiving(), cx)
     }
 
     /// Receives the next message if it is there.
@@ -600,6 +613,16 @@ impl<R: DeserializeOwned> Receiver<R> {
 }
 
 impl Receiver<Raw> {
+    /// As [`poll_recv`](Self::poll_recv), of bytes.
+    pub(crate) fn poll_bytes(
+        &mut self,
+        to: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Error>> {
+        let end = Arc::clone(&self.rx.end);
+        end.poll(&mut self.receiving_bytes(to), cx)
+    }
+
     /// Receives the bytes of the next message in place of what the vector holds, and says how many there are.
     ///
     /// # Errors
@@ -634,16 +657,13 @@ impl<R: DeserializeOwned> Stream for Receiver<R> {
         if receiver.is_over {
             return Poll::Ready(None);
         }
-        let end = Arc::clone(&receiver.rx.end);
-        let polled = end.poll(&mut Receiving { rx: &mut receiver.rx, of: PhantomData }, cx);
-        polled.map(|item| match item {
+        receiver.poll_recv(cx).map(|item| match item {
             Err(error) if error.is_closed() => {
                 receiver.is_over = true;
                 None
             }
             item => {
-                let is_end = |error: &Error| !(error.is_codec() || error.is_restarting());
-                receiver.is_over = item.as_ref().is_err_and(is_end);
+                receiver.is_over = item.as_ref().is_err_and(Error::ends_receiving);
                 Some(item)
             }
         })

@@ -93,6 +93,13 @@ pub enum Side {
 }
 
 impl Side {
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Items => Side::Room,
+            Side::Room => Side::Items,
+        }
+    }
+
     fn at(self) -> Offset {
         match self {
             Side::Items => ITEMS,

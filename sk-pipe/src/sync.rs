@@ -3,9 +3,9 @@
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard, Weak};
+pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 /// Locks. Every critical section of this crate leaves its state whole at every step, so that a poisoned lock says
 /// nothing about it.

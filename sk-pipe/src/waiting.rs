@@ -68,7 +68,7 @@ impl<L: AtEnd> Source for Waiting<L> {
             return end.block(look, until);
         }
         // Whoever sets the flag unparks this thread, so it has to be parked and not asleep on words.
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = unpark_this_thread();
         loop {
             match end.poll(look, &mut Context::from_waker(&waker)) {
                 Poll::Ready(outcome) => return Some(outcome),
@@ -78,7 +78,11 @@ impl<L: AtEnd> Source for Waiting<L> {
         }
     }
 
-    fn cancel(&mut self) {}
+    fn cancel(&mut self) {
+        if let Ok(look) = &self.look {
+            look.end().stop_waiting(look.place().1);
+        }
+    }
 
     fn unfinished(&self, why: Unfinished) -> Error {
         match why {
@@ -86,6 +90,11 @@ impl<L: AtEnd> Source for Waiting<L> {
             why => why.into(),
         }
     }
+}
+
+/// A waker that unparks the thread that makes it.
+pub(crate) fn unpark_this_thread() -> Waker {
+    Waker::from(Arc::new(Unpark(std::thread::current())))
 }
 
 struct Unpark(Thread);

@@ -3,11 +3,11 @@
 use futures::executor::block_on;
 use futures::{SinkExt as _, StreamExt as _};
 use sk_pipe::{builder, pair};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{SOON, WATCHDOG};
 
@@ -106,5 +106,77 @@ fn a_bell_that_another_task_took_is_heard() {
         // Sooner than the thread looks by itself.
         is_told.recv_timeout(Duration::from_secs(3)).unwrap();
         assert!(receiving.as_mut().poll(&mut task).is_ready());
+    }
+}
+
+struct Task;
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Rows: PIPE-31
+#[test]
+fn nothing_of_a_task_is_kept_that_waits_no_more() {
+    let (mut anchor, mut point) = builder().capacity(4096).pair::<u64, u64>().unwrap();
+    let task = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&task));
+    let cx = &mut Context::from_waker(&waker);
+    let is_forgotten = || {
+        let begin = Instant::now();
+        // The thread that wakes may have it for a moment.
+        while Arc::strong_count(&task) > 2 {
+            assert!(begin.elapsed() < WATCHDOG);
+            thread::yield_now();
+        }
+    };
+
+    // Given up.
+    let mut receiving = anchor.recv();
+    assert!(Pin::new(&mut receiving).poll(cx).is_pending());
+    drop(receiving);
+    is_forgotten();
+    while anchor.try_send(&0).unwrap() {}
+    let mut sending = anchor.send(&0);
+    assert!(Pin::new(&mut sending).poll(cx).is_pending());
+    drop(sending);
+    is_forgotten();
+
+    // Done, by a poll that nothing had asked for.
+    let mut receiving = anchor.recv();
+    assert!(Pin::new(&mut receiving).poll(cx).is_pending());
+    point.send(&1).wait().unwrap();
+    assert!(Pin::new(&mut receiving).poll(cx).is_ready());
+    is_forgotten();
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics on purpose");
+    }
+}
+
+/// Rows: PIPE-31
+#[test]
+fn a_waker_that_panics_keeps_no_other_task_asleep() {
+    let (mut anchor, mut point) = pair::<u64, u64>().unwrap();
+    let waker = Waker::from(Arc::new(Panics));
+    for number in 0..3 {
+        let mut receiving = point.recv();
+        let polled = Pin::new(&mut receiving).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        anchor.send(&number).wait().unwrap();
+        let (mut other, mut other_point) = pair::<u64, u64>().unwrap();
+        let sender = thread::spawn(move || {
+            thread::sleep(SOON);
+            other.send(&number).wait().unwrap();
+            other
+        });
+        assert_eq!(block_on(other_point.recv().timeout(WATCHDOG)).unwrap(), number);
+        drop(receiving);
+        assert_eq!(point.recv().wait().unwrap(), number);
+        sender.join().unwrap();
     }
 }

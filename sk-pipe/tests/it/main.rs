@@ -6,6 +6,8 @@ mod asynchronous;
 #[cfg(not(sk_portable))]
 mod damage;
 mod messages;
+mod select;
+mod select_model;
 mod travel;
 
 use std::time::Duration;
