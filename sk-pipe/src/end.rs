@@ -495,7 +495,7 @@ const LOOK_FOR_LOSS: std::time::Duration = std::time::Duration::from_secs(4);
 const MOST_NAME: usize = (layout::NAME_BYTES - 8) as usize;
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.
-fn fingerprint(name: &[u8]) -> u64 {
+pub(crate) fn fingerprint(name: &[u8]) -> u64 {
     name.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
     })

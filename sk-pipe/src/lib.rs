@@ -7,6 +7,7 @@ mod error;
 mod frame;
 mod layout;
 mod link;
+mod named;
 mod pair;
 mod point;
 mod reactor;
@@ -20,6 +21,7 @@ mod waiting;
 
 pub use anchor::Anchor;
 pub use error::Error;
+pub use named::{Connector, Listener, ListenerBuilder, connect, connect_with, serve_once};
 pub use pair::{Builder, Nothing, Overflow, Raw, builder, one_way, pair};
 pub use point::{Point, Succession};
 pub use receiver::Receiver;
