@@ -89,7 +89,7 @@ pub struct Listener<S, R> {
 }
 
 enum Over<S, R> {
-    Accepted(Anchor<S, R>),
+    Accepted(Box<Anchor<S, R>>),
     Refused(Error),
     Failed(Error),
 }
@@ -97,7 +97,6 @@ enum Over<S, R> {
 /// So many handshakes go on at a time; who connects then waits until one is over.
 const MOST_PEERS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
-
 
 impl<S, R> Listener<S, R> {
     /// Listens at this name, for processes of this user.
@@ -161,7 +160,7 @@ impl<S, R> Listener<S, R> {
             match self.bound.accept() {
                 Ok(Some((socket, who))) => {
                     self.waiting = None;
-                    let step = match Peer::new(socket, who, &self.terms) {
+                    let step = match Peer::begin(socket, who, &self.terms) {
                         Step::Waits(peer) => peer.step(&self.terms),
                         over => over,
                     };
@@ -284,7 +283,7 @@ impl Drop for Waiting {
 impl<S, R> Over<S, R> {
     fn into_result(self) -> Result<Anchor<S, R>, Error> {
         match self {
-            Over::Accepted(anchor) => Ok(anchor),
+            Over::Accepted(anchor) => Ok(*anchor),
             Over::Refused(error) | Over::Failed(error) => Err(error),
         }
     }

@@ -166,11 +166,7 @@ impl Connector {
         let session = Session::hand_over();
         session.put(Descriptors::arrived(talk.channel.take_files()));
         let point: Point<S, R> = session.enter(|| internal::from_slice(&point))?;
-        if talk.channel.send(&Message::Attached, &[])?.0 {
-            Ok(point)
-        } else {
-            Err(talk.lost())
-        }
+        if talk.channel.send(&Message::Attached, &[])?.0 { Ok(point) } else { Err(talk.lost()) }
     }
 }
 

@@ -89,12 +89,7 @@ impl Hello {
     }
 
     /// Whether two sides fit, as told to the one whose hello this is, of a peer that is called so.
-    pub(super) fn check(
-        &self,
-        peer: &Hello,
-        who: &str,
-        process: Option<u32>,
-    ) -> Result<(), Error> {
+    pub(super) fn check(&self, peer: &Hello, who: &str, process: Option<u32>) -> Result<(), Error> {
         let fits = |one: &Type, other: &Type| one.fingerprint == other.fingerprint;
         if !fits(&self.sends, &peer.receives) || !fits(&self.receives, &peer.sends) {
             let names = [&self.sends, &self.receives, &peer.sends, &peer.receives];
@@ -180,8 +175,7 @@ mod tests {
     #[test]
     fn a_proof_is_of_one_side_and_of_one_time() {
         let key = Key::new(b"secret").unwrap();
-        let hello =
-            || Message::Hello(Hello::new::<u32, String>(true).unwrap()).to_bytes().unwrap();
+        let hello = || Message::Hello(Hello::new::<u32, String>(true).unwrap()).to_bytes().unwrap();
         let (one, two, three) = (hello(), hello(), hello());
         let proof = key.prove(Prover::Connector, [&one, &two]).unwrap();
         let holds = |who, hellos| key.is_proof(&proof, who, hellos).unwrap();

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use interprocess::ConnectWaitMode;
 use interprocess::local_socket::traits::{Listener as _, StreamCommon as _};
 use interprocess::local_socket::{
-    ConnectOptions, GenericFilePath, GenericNamespaced, Listener as Socket, ListenerNonblockingMode,
-    ListenerOptions, Name as SocketName, Stream, ToFsName as _, ToNsName as _,
+    ConnectOptions, GenericFilePath, GenericNamespaced, Listener as Socket,
+    ListenerNonblockingMode, ListenerOptions, Name as SocketName, Stream, ToFsName as _,
+    ToNsName as _,
 };
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use rustix::fs::{FlockOperation, Mode, OFlags};

@@ -36,7 +36,7 @@ enum Stage<S, R> {
     /// It is to prove that it has the key. Both hellos.
     Asked([Vec<u8>; 2]),
     /// It is to say that it has the point.
-    Handed(Anchor<S, R>),
+    Handed(Box<Anchor<S, R>>),
 }
 
 /// What became of a peer.
@@ -45,7 +45,7 @@ pub(super) enum Step<S, R> {
     Waits(Peer<S, R>),
     /// It is gone, or has said nothing for too long.
     Gone,
-    Accepted(Anchor<S, R>),
+    Accepted(Box<Anchor<S, R>>),
     /// It is none whom this listener takes.
     Refused(Error),
     /// There is no pipe to be had.
@@ -54,7 +54,7 @@ pub(super) enum Step<S, R> {
 
 impl<S, R> Peer<S, R> {
     /// One who has just connected.
-    pub(super) fn new(socket: OwnedFd, who: name::Peer, terms: &Terms) -> Step<S, R> {
+    pub(super) fn begin(socket: OwnedFd, who: name::Peer, terms: &Terms) -> Step<S, R> {
         let channel = Channel::new(socket, false);
         let deadline = later(terms.patience);
         let peer = Peer { channel, who, deadline, stage: Stage::Called };
@@ -156,7 +156,7 @@ impl<S, R> Peer<S, R> {
             Ok((self.channel.send(&message, &descriptors.as_fds())?.0, anchor))
         });
         match handed {
-            Ok((true, anchor)) => Step::Waits(Peer { stage: Stage::Handed(anchor), ..self }),
+            Ok((true, anchor)) => Step::Waits(Peer { stage: Stage::Handed(Box::new(anchor)), ..self }),
             Ok((false, _)) => Step::Gone,
             Err(error) => {
                 self.tell(Refusal::Trouble);

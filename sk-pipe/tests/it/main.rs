@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod messages;
+mod named;
 mod travel;
 
 use std::time::Duration;
