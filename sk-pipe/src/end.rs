@@ -492,6 +492,7 @@ pub(crate) type Outcome<R> = Option<Result<R, Error>>;
 /// Whoever has waited so long looks whether the other end was lost on its way.
 const LOOK_FOR_LOSS: std::time::Duration = std::time::Duration::from_secs(4);
 
+#[expect(clippy::cast_possible_truncation, reason = "a few hundred bytes")]
 const MOST_NAME: usize = (layout::NAME_BYTES - 8) as usize;
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.

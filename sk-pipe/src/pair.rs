@@ -63,6 +63,7 @@ pub enum Nothing {}
 ///
 /// # Errors
 /// There is no memory or no descriptor left, or no row for this process ([`Error::is_limit`]).
+#[expect(clippy::type_complexity, reason = "callers name both ends, and no alias of them")]
 pub fn pair<S, R>() -> Result<(Anchor<S, R>, Point<R, S>), Error> {
     builder().pair()
 }
@@ -78,6 +79,7 @@ pub fn pair<S, R>() -> Result<(Anchor<S, R>, Point<R, S>), Error> {
 ///
 /// # Errors
 /// As for [`pair`].
+#[expect(clippy::type_complexity, reason = "callers name both ends, and no alias of them")]
 pub fn one_way<T>() -> Result<(Anchor<T, Nothing>, Point<Nothing, T>), Error> {
     builder().capacity_back(*crate::ring::Ring::CAPACITIES.start()).pair()
 }
@@ -137,6 +139,7 @@ impl Builder {
     ///
     /// # Errors
     /// A capacity is none ([`Error::is_limit`]); else as for [`pair`](fn@pair).
+    #[expect(clippy::type_complexity, reason = "callers name both ends, and no alias of them")]
     pub fn pair<S, R>(&self) -> Result<(Anchor<S, R>, Point<R, S>), Error> {
         let Builder { capacities, policies } = self.clone();
         let types = [name_of::<S>(), name_of::<R>()];

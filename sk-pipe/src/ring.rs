@@ -180,7 +180,7 @@ impl Ring {
     }
 
     fn check(&self, head: u64, tail: u64) -> Result<(), Error> {
-        if head > tail || tail - head > self.capacity - HEADER || (head | tail) % 8 != 0 {
+        if head > tail || tail - head > self.capacity - HEADER || !(head | tail).is_multiple_of(8) {
             return Err(Error::new(Reason::DamagedRing { head, tail, capacity: self.capacity }));
         }
         Ok(())

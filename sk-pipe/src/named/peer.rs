@@ -156,7 +156,9 @@ impl<S, R> Peer<S, R> {
             Ok((self.channel.send(&message, &descriptors.as_fds())?.0, anchor))
         });
         match handed {
-            Ok((true, anchor)) => Step::Waits(Peer { stage: Stage::Handed(Box::new(anchor)), ..self }),
+            Ok((true, anchor)) => {
+                Step::Waits(Peer { stage: Stage::Handed(Box::new(anchor)), ..self })
+            }
             Ok((false, _)) => Step::Gone,
             Err(error) => {
                 self.tell(Refusal::Trouble);
