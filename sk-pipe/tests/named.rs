@@ -211,8 +211,10 @@ fn listens(name: &str) -> Tried<()> {
     let mut anchors = Vec::new();
     loop {
         let mut anchor = listener.accept().wait()?;
-        anchor.send(&7).wait()?;
-        anchors.push(anchor);
+        // Some hang up at once.
+        if anchor.send(&7).wait().is_ok() {
+            anchors.push(anchor);
+        }
     }
 }
 
@@ -400,7 +402,8 @@ fn leaves_nothing(name: &str) -> Tried<()> {
         let wrong = connect::<u32, u32>(name).background();
         assert!(listener.accept().wait().is_err());
         assert!(wrong.wait().is_err());
-        let late = connect::<u32, u32>(name).timeout(Duration::from_millis(1)).background();
+        let late =
+            connect_with::<u32, u32>(name, KEY).timeout(Duration::from_millis(1)).background();
         assert!(late.wait().is_err());
         let connecting = connect_with::<u32, u32>(name, KEY).background();
         let mut anchor = futures::executor::block_on(listener.accept())?;

@@ -166,6 +166,7 @@ impl Connector {
         let session = Session::hand_over();
         session.put(Descriptors::arrived(talk.channel.take_files()));
         let point: Point<S, R> = session.enter(|| internal::from_slice(&point))?;
+        talk.check_wanted()?;
         if talk.channel.send(&Message::Attached, &[])?.0 { Ok(point) } else { Err(talk.lost()) }
     }
 }
@@ -195,17 +196,23 @@ struct Talk<'c> {
 impl Talk<'_> {
     fn next(&mut self) -> Result<(Message, Vec<u8>), Error> {
         loop {
+            self.check_wanted()?;
             match self.channel.read()? {
                 Read::Message(Message::Refused(why), _) => return Err(self.refused(why)),
                 Read::Message(message, bytes) => return Ok((message, bytes)),
                 Read::Over => return Err(self.lost()),
                 Read::Nothing => {}
             }
-            if self.flag.is_cancelled() {
-                return Err(Error::timed_out("the listener accepted"));
-            }
             wait_readable(&[self.channel.socket().as_fd()], None, Some(self.flag))?;
         }
+    }
+
+    /// An error where nobody waits any more: what is not accepted by then is not begun.
+    fn check_wanted(&self) -> Result<(), Error> {
+        if self.flag.is_cancelled() {
+            return Err(Error::timed_out("the listener accepted"));
+        }
+        Ok(())
     }
 
     fn lost(&self) -> Error {
