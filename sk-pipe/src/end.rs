@@ -81,6 +81,8 @@ pub(crate) struct End {
     pub(crate) sends_by: Overflow,
     pub(crate) receives_by: Overflow,
     pub(crate) link: Link,
+    /// The pipe is of the program that this process belongs to, and not of one that it has only met.
+    is_of_program: bool,
     /// Tasks that wait for a frame, and for room.
     tasks: [Mutex<Option<Waker>>; 2],
 }
@@ -148,8 +150,20 @@ impl End {
         };
         let (outgoing, sends_by) = of(role)?;
         let (incoming, receives_by) = of(role.other())?;
+        let program = Roster::current().map(|roster| roster.id());
+        let is_of_program = program.is_ok_and(|id| id == commons.roster().id());
         let tasks = <[Mutex<Option<Waker>>; 2]>::default();
-        Ok(End { commons, role, outgoing, incoming, sends_by, receives_by, link, tasks })
+        Ok(End {
+            commons,
+            role,
+            outgoing,
+            incoming,
+            sends_by,
+            receives_by,
+            link,
+            is_of_program,
+            tasks,
+        })
     }
 
     /// An error unless this end sends and receives what these names say.
@@ -176,6 +190,13 @@ impl End {
     fn word(&self, at: Offset) -> Result<u64, Error> {
         // Acquire: what was done before a side said that it ended, or had another holder, is seen.
         Ok(self.commons.u64(at)?.load(Ordering::Acquire))
+    }
+
+    /// Has this thread be an agent, so that it counts as awake, and its process not as gone before what it does is done.
+    /// A thread is an agent of one program: what is of its own needs that, a pipe of another one goes without.
+    #[inline]
+    pub(crate) fn enter(&self) -> bool {
+        self.is_of_program && self.commons.me().is_ok()
     }
 
     fn me(&self) -> u64 {
@@ -376,7 +397,7 @@ impl End {
         until: Until<'_>,
     ) -> Result<Option<L::Output>, Error> {
         // Counted as awake, this thread lets others know whether spinning is of use. If it cannot be, it does not spin.
-        let is_agent = self.commons.me().is_ok();
+        let is_agent = self.enter();
         loop {
             if let Some(done) = look.look()? {
                 return Ok(Some(done));

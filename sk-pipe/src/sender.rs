@@ -115,7 +115,7 @@ impl Tx {
             return Err(Error::new(Reason::Closed { what: "this end was closed" }));
         }
         // What this thread has published is seen before it counts as dead.
-        let _ = self.end.commons.me();
+        self.end.enter();
         let deaths = self.end.commons.deaths();
         if deaths != self.deaths || self.end.has_peer_ended(ENDED_RECEIVING)? {
             self.end.look_at_peer(ENDED_RECEIVING, None)?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::Signal;
+use sk_pipe::share::{Share, Shared};
 use sk_pipe::{Anchor, Connector, Error, Listener, Point, connect, connect_with, pair};
 
 const ROLE: &str = "SK_PIPE_TEST_ROLE";
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
         trials.push(Trial::test(name, test));
     };
     add("programs_that_have_only_a_name_connect", programs_that_have_only_a_name_connect);
+    add(
+        "a_thread_uses_a_pipe_of_others_and_its_own_share",
+        a_thread_uses_a_pipe_of_others_and_its_own_share,
+    );
     add("the_death_of_who_connected_is_noticed", the_death_of_who_connected_is_noticed);
     add("the_name_of_a_killed_listener_is_free", the_name_of_a_killed_listener_is_free);
     add(
@@ -104,6 +109,7 @@ fn child(role: &str) -> ExitCode {
         "asks with pipes of its own" => asks(&name, true),
         "stays" => stays(&name, false),
         "stays with pipes of its own" => stays(&name, true),
+        "has a share" => has_a_share(&name),
         "listens" => listens(&name),
         "connects" => connects(&name),
         "is another user" => is_another_user(&name),
@@ -165,6 +171,48 @@ fn programs_that_have_only_a_name_connect() -> Tried<()> {
         }
     }
     Ok(())
+}
+
+fn has_a_share(name: &str) -> Tried<()> {
+    let share = Share::new()?;
+    let value = share.value("value", 0_u32)?;
+    let talk = |mut point: Point<u32, u32>, value: &Shared<u32>, is_first: bool| -> Tried<()> {
+        for _ in 0..2 {
+            if is_first {
+                value.update(|value| *value += 1)?;
+            }
+            let number = point.recv_timeout(WATCHDOG)?;
+            point.send(&(number + 1)).wait()?;
+            value.update(|value| *value += 1)?;
+        }
+        Ok(())
+    };
+    for is_first in [false, true] {
+        // A thread that has used nothing yet.
+        let point = connect::<u32, u32>(name).timeout(WATCHDOG).wait()?;
+        let value = value.clone();
+        let talking = std::thread::spawn(move || talk(point, &value, is_first));
+        talking.join().map_err(|_| "a panic")??;
+    }
+    assert_eq!(value.get()?, 6);
+    Ok(())
+}
+
+/// Rows: PIPE-35
+fn a_thread_uses_a_pipe_of_others_and_its_own_share() -> Tried<()> {
+    let [name, _] = names("share");
+    let mut listener = Listener::<u32, u32>::bind(&name)?;
+    let kid = Kid::start("has a share", &name)?;
+    for _ in 0..2 {
+        let mut anchor = listener.accept_timeout(WATCHDOG)?;
+        for number in 0..2 {
+            // It sleeps before each.
+            std::thread::sleep(Duration::from_millis(5));
+            anchor.send(&number).wait()?;
+            assert_eq!(anchor.recv_timeout(WATCHDOG)?, number + 1);
+        }
+    }
+    kid.succeeded()
 }
 
 fn stays(name: &str, has_own: bool) -> Tried<()> {
