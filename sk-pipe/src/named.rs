@@ -73,9 +73,9 @@ pub use connector::{Connector, connect, connect_with};
 ///     let mut anchor = listener.next().await.unwrap()?;
 ///     anchor.send(&7).await?;
 ///     assert_eq!(connecting.await?.recv().await?, 7);
-///     Ok(())
-/// })
-/// # ?; Ok::<(), sk_pipe::Error>(())
+///     Ok::<(), sk_pipe::Error>(())
+/// })?;
+/// # Ok::<(), sk_pipe::Error>(())
 /// ```
 pub struct Listener<S, R> {
     bound: Arc<Bound>,

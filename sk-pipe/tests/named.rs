@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use sk_pipe::share::{Share, Shared};
 use sk_pipe::{Anchor, Connector, Error, Listener, Point, connect, connect_with, pair};
 
@@ -50,6 +50,10 @@ fn main() -> ExitCode {
     add(
         "another_user_is_let_in_only_where_that_was_said",
         another_user_is_let_in_only_where_that_was_said,
+    );
+    add(
+        "a_limit_of_descriptors_is_an_error_on_this_side_only",
+        a_limit_of_descriptors_is_an_error_on_this_side_only,
     );
     add("a_connection_leaves_nothing_behind", a_connection_leaves_nothing_behind);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -110,6 +114,7 @@ fn child(role: &str) -> ExitCode {
         "stays" => stays(&name, false),
         "stays with pipes of its own" => stays(&name, true),
         "has a share" => has_a_share(&name),
+        "has few descriptors" => has_few_descriptors(&name),
         "listens" => listens(&name),
         "connects" => connects(&name),
         "is another user" => is_another_user(&name),
@@ -386,6 +391,43 @@ fn a_listener_killed_at_any_time_lets_nobody_hang() -> Tried<()> {
     }
     drop(Listener::<u32, u32>::bind(&path)?);
     Ok(())
+}
+
+/// Connects with one descriptor more each time, until there are enough.
+fn has_few_descriptors(name: &str) -> Tried<()> {
+    let _own = own_pipe()?;
+    let most = getrlimit(Resource::Nofile);
+    let set = |current: u64| setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..most });
+    let open = || Ok::<_, std::io::Error>(std::fs::read_dir("/proc/self/fd")?.count() as u64 - 1);
+    let before = open()?;
+    let mut refused = 0;
+    for spare in 0..40 {
+        set(before + spare)?;
+        let connected = connect_with::<u32, u32>(name, KEY).wait();
+        set(before + 100)?;
+        match connected {
+            Ok(mut point) => {
+                assert_eq!(point.recv_timeout(WATCHDOG)?, 7);
+                assert!(refused > 3, "{refused}");
+                return Ok(());
+            }
+            Err(error) => assert!(error.is_limit(), "{spare}: {error}"),
+        }
+        refused += 1;
+        assert_eq!(open()?, before, "{spare}");
+    }
+    Err("it was never enough".into())
+}
+
+/// Rows: PIPE-35
+fn a_limit_of_descriptors_is_an_error_on_this_side_only() -> Tried<()> {
+    let [name, _] = names("limit");
+    let mut listener = Listener::<u32, u32>::builder(&name).key(KEY).bind()?;
+    let kid = Kid::start("has few descriptors", &name)?;
+    let mut anchor = listener.accept_timeout(WATCHDOG)?;
+    anchor.send(&7).wait()?;
+    assert!(anchor.recv_timeout(WATCHDOG).unwrap_err().is_closed());
+    kid.succeeded()
 }
 
 const NOBODY: u32 = 65_534;

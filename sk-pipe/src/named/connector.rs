@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use sk_cereal::{Session, internal};
+use sk_cereal::Session;
 use sk_function::{CancelFlag, Operation, Source, blocking};
 use sk_share::memory::Descriptors;
 
@@ -165,7 +165,7 @@ impl Connector {
         }
         let session = Session::hand_over();
         session.put(Descriptors::arrived(talk.channel.take_files()));
-        let point: Point<S, R> = session.enter(|| internal::from_slice(&point))?;
+        let point: Point<S, R> = session.enter(|| Point::take(&point))?;
         talk.check_wanted()?;
         if talk.channel.send(&Message::Attached, &[])?.0 { Ok(point) } else { Err(talk.lost()) }
     }

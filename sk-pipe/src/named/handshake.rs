@@ -23,14 +23,18 @@ use sk_cereal::internal;
 
 use crate::end::fingerprint;
 use crate::error::{Error, Reason};
-use crate::point::name_of;
+use crate::point::{Wire, name_of};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Message {
     Hello(Hello),
     Refused(Refusal),
     Proof([u8; 32]),
-    Handed { proof: Option<[u8; 32]>, point: Vec<u8> },
+    /// The point, whose descriptors come beside this.
+    Handed {
+        proof: Option<[u8; 32]>,
+        point: Wire,
+    },
     Attached,
 }
 

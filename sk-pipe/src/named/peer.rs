@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use sk_cereal::{Session, internal};
+use sk_cereal::Session;
 use sk_share::memory::Descriptors;
 
 use super::channel::{Channel, Read};
@@ -150,7 +150,7 @@ impl<S, R> Peer<S, R> {
     fn hand_over(self, proof: Option<[u8; 32]>, terms: &Terms) -> Step<S, R> {
         let handed = terms.pipes.pair::<S, R>().and_then(|(anchor, point)| {
             let session = Session::hand_over();
-            let point = session.enter(|| internal::to_vec(&point))?;
+            let point = session.enter(|| point.give())?;
             let descriptors: Descriptors = session.take();
             let message = Message::Handed { proof, point };
             Ok((self.channel.send(&message, &descriptors.as_fds())?.0, anchor))
