@@ -83,6 +83,8 @@ pub(crate) struct End {
     pub(crate) sends_by: Overflow,
     pub(crate) receives_by: Overflow,
     pub(crate) link: Link,
+    /// The pipe is of the program that this process belongs to, and not of one that it has only met.
+    is_of_program: bool,
     /// Tasks that wait for a frame, and for room.
     tasks: [Mutex<Option<Waker>>; 2],
     /// The other end was lost on its way, and nobody can have it any more.
@@ -154,6 +156,8 @@ impl End {
         };
         let (outgoing, sends_by) = of(role)?;
         let (incoming, receives_by) = of(role.other())?;
+        let program = Roster::current().map(|roster| roster.id());
+        let is_of_program = program.is_ok_and(|id| id == commons.roster().id());
         let commons = Memory::new(commons)?;
         let tasks = <[Mutex<Option<Waker>>; 2]>::default();
         let [is_lost, was_dead] = [AtomicBool::new(false), AtomicBool::new(false)];
@@ -165,6 +169,7 @@ impl End {
             sends_by,
             receives_by,
             link,
+            is_of_program,
             tasks,
             is_lost,
             was_dead,
@@ -195,6 +200,13 @@ impl End {
     fn word(&self, at: Offset) -> Result<u64, Error> {
         // Acquire: what was done before a side said that it ended, or had another holder, is seen.
         Ok(self.commons.u64(at)?.load(Ordering::Acquire))
+    }
+
+    /// Has this thread be an agent, so that it counts as awake, and its process not as gone before what it does is done.
+    /// A thread is an agent of one program: what is of its own needs that, a pipe of another one goes without.
+    #[inline]
+    pub(crate) fn enter(&self) -> bool {
+        self.is_of_program && self.commons.me().is_ok()
     }
 
     fn me(&self) -> u64 {
@@ -427,7 +439,7 @@ impl End {
         until: Until<'_>,
     ) -> Result<Option<L::Output>, Error> {
         // Counted as awake, this thread lets others know whether spinning is of use. If it cannot be, it does not spin.
-        let is_agent = self.commons.me().is_ok();
+        let is_agent = self.enter();
         loop {
             if let Some(done) = look.look()? {
                 return Ok(Some(done));
@@ -585,7 +597,7 @@ const _: () = assert!(MOST_NAME as u64 + 8 == layout::NAME_BYTES);
 const REST_OF_A_PROCESS: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.
-fn fingerprint(name: &[u8]) -> u64 {
+pub(crate) fn fingerprint(name: &[u8]) -> u64 {
     name.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
     })

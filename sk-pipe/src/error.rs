@@ -68,6 +68,52 @@ pub(crate) enum Reason {
         least: u64,
         most: u64,
     },
+    /// What both sides of a handshake send and receive: this one, and the other one.
+    OtherTypes {
+        names: [String; 4],
+    },
+    BadName {
+        name: String,
+        what: &'static str,
+    },
+    LongName {
+        name: String,
+        length: u64,
+        limit: u64,
+    },
+    /// Another listener has the name.
+    NameInUse {
+        name: String,
+    },
+    /// Nobody listens at the name.
+    NameNotFound {
+        name: String,
+    },
+    /// Something with a name that the system refused.
+    Name {
+        what: &'static str,
+        name: String,
+        source: io::Error,
+    },
+    /// One side of a handshake does not take the other.
+    Denied {
+        what: String,
+        process: Option<u32>,
+    },
+    /// What came is no handshake of ours.
+    Foreign {
+        what: &'static str,
+        found: u64,
+    },
+    OtherVersion {
+        found: u32,
+        expected: u32,
+    },
+    /// The listener went away, or gave this side up, in the middle of a handshake.
+    NotAccepted {
+        what: &'static str,
+        process: Option<u32>,
+    },
     /// The handle was made by the process that this one is a copy of.
     Copied,
     /// An end arrived without its socket.
@@ -117,6 +163,11 @@ impl Error {
     }
 
     #[cold]
+    pub(crate) fn foreign(what: &'static str, found: u64) -> Error {
+        Error::new(Reason::Foreign { what, found })
+    }
+
+    #[cold]
     pub(crate) fn damaged(what: &'static str, found: u64) -> Error {
         Error::new(Reason::Damaged { what, found })
     }
@@ -131,9 +182,10 @@ impl Error {
         matches!(*self.0, Reason::Closed { .. })
     }
 
-    /// True when the process of the other end died, and all that it had sent was read.
+    /// True when the process of the other end died, and all that it had sent was read; or when a listener went away in
+    /// the middle of a handshake.
     pub fn is_disconnected(&self) -> bool {
-        matches!(*self.0, Reason::Disconnected { .. })
+        matches!(*self.0, Reason::Disconnected { .. } | Reason::NotAccepted { .. })
     }
 
     /// True when the process of the other end died and whoever supervises it will start another one, which goes on with
@@ -142,12 +194,14 @@ impl Error {
         matches!(*self.0, Reason::Restarting { .. })
     }
 
-    /// The process of the other end, where it died.
+    /// The process of the other end, where it died, has the end, or was denied or denies.
     pub fn process(&self) -> Option<u32> {
         match *self.0 {
             Reason::Disconnected { process }
             | Reason::Restarting { process }
-            | Reason::Held { process } => process,
+            | Reason::Held { process }
+            | Reason::Denied { process, .. }
+            | Reason::NotAccepted { process, .. } => process,
             _ => None,
         }
     }
@@ -181,7 +235,32 @@ impl Error {
 
     /// True when the other end is of other types.
     pub fn is_other_type(&self) -> bool {
-        matches!(*self.0, Reason::OtherType { .. })
+        matches!(*self.0, Reason::OtherType { .. } | Reason::OtherTypes { .. })
+    }
+
+    /// True when one side of a handshake does not take the other: it is of another user, or has another key or none.
+    pub fn is_denied(&self) -> bool {
+        matches!(*self.0, Reason::Denied { .. })
+    }
+
+    /// True when another listener has the name.
+    pub fn is_name_in_use(&self) -> bool {
+        matches!(*self.0, Reason::NameInUse { .. })
+    }
+
+    /// True when nobody listens at the name.
+    pub fn is_not_found(&self) -> bool {
+        matches!(*self.0, Reason::NameNotFound { .. })
+    }
+
+    /// True when what was given as a name can be none.
+    pub fn is_bad_name(&self) -> bool {
+        matches!(*self.0, Reason::BadName { .. } | Reason::LongName { .. })
+    }
+
+    /// True when what was found at a name, or came to a listener, is no handshake of this version of pipes.
+    pub fn is_foreign(&self) -> bool {
+        matches!(*self.0, Reason::Foreign { .. } | Reason::OtherVersion { .. })
     }
 
     /// True when a message could not be encoded, or its bytes not be decoded. It was not sent; or it is gone.
@@ -193,9 +272,12 @@ impl Error {
     /// members.
     pub fn is_limit(&self) -> bool {
         match &*self.0 {
-            Reason::TooLong { .. } | Reason::SmallBuffer { .. } | Reason::Capacity { .. } => true,
+            Reason::TooLong { .. }
+            | Reason::SmallBuffer { .. }
+            | Reason::Capacity { .. }
+            | Reason::LongName { .. } => true,
             Reason::Share(error) => error.is_limit(),
-            Reason::System { source, .. } => {
+            Reason::System { source, .. } | Reason::Name { source, .. } => {
                 source.kind() == io::ErrorKind::OutOfMemory
                     || rustix::io::Errno::from_io_error(source).is_some_and(|errno| {
                         use rustix::io::Errno;
@@ -299,6 +381,28 @@ impl fmt::Display for Error {
             Reason::Capacity { asked, least, most } => {
                 write!(f, "{asked} is no capacity of a pipe: it is from {least} to {most} bytes")
             }
+            Reason::OtherTypes { names: [sends, receives, there, back] } => write!(
+                f,
+                "this side sends {sends} and receives {receives}, and the other one sends {there} and receives {back}"
+            ),
+            Reason::BadName { name, what } => write!(f, "{name} is no name to listen at: {what}"),
+            Reason::LongName { name, length, limit } => {
+                write!(f, "the name {name} has {length} bytes, and the limit is {limit}")
+            }
+            Reason::NameInUse { name } => write!(f, "the name {name} is in use: a listener has it"),
+            Reason::NameNotFound { name } => write!(f, "nobody listens at the name {name}"),
+            Reason::Name { what, name, source } => write!(f, "{what} {name}: {source}"),
+            Reason::Denied { what, .. } => f.write_str(what),
+            Reason::Foreign { what, found } => {
+                write!(f, "what came is no handshake of a pipe: {what} ({found:#x})")
+            }
+            Reason::OtherVersion { found, expected } => write!(
+                f,
+                "the other side has version {found} of the handshake and this one version {expected}"
+            ),
+            Reason::NotAccepted { what, process } => {
+                write!(f, "{} that listens {what}", Process(*process))
+            }
             Reason::Copied => {
                 f.write_str("the pipe belongs to the process that this one was forked from")
             }
@@ -330,7 +434,7 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &*self.0 {
-            Reason::System { source, .. } => Some(source),
+            Reason::System { source, .. } | Reason::Name { source, .. } => Some(source),
             Reason::Codec(source) => source.source(),
             Reason::Share(source) => source.source(),
             _ => None,

@@ -65,6 +65,8 @@ mod link;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
+mod named;
+#[cfg(not(loom))]
 mod pair;
 #[cfg(not(loom))]
 mod point;
@@ -93,6 +95,7 @@ pub use sk_share as share;
 #[cfg(not(loom))]
 pub use {
     anchor::Anchor,
+    named::{Connector, Listener, ListenerBuilder, connect, connect_with, serve_once},
     pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair},
     point::{Point, Succession},
     receiver::Receiver,

@@ -71,8 +71,9 @@ impl Given {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Wire {
+/// A point in bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Wire {
     region: [u64; 2],
     socket: FileId,
 }
@@ -192,7 +193,7 @@ impl<S, R> Point<S, R> {
     }
 
     /// Leaves what its reader needs in the session, and gives it away if that is what the session is for.
-    fn give(&self) -> Result<Wire, Error> {
+    pub(crate) fn give(&self) -> Result<Wire, Error> {
         let session = Session::require::<Point<S, R>>()?;
         self.end.check_copied()?;
         self.check_here()?;
@@ -214,7 +215,8 @@ impl<S, R> Point<S, R> {
         Ok(Wire { region: self.end.commons.region().id().to_words(), socket })
     }
 
-    fn take(wire: &Wire) -> Result<Point<S, R>, Error> {
+    /// The point of these bytes, with what its session holds.
+    pub(crate) fn take(wire: &Wire) -> Result<Point<S, R>, Error> {
         let session = Session::require::<Point<S, R>>()?;
         let id = RegionId::from_words(wire.region);
         let is_rehearsal = session.is_rehearsal();

@@ -114,7 +114,7 @@ impl Tx {
             return Err(Error::new(Reason::Closed { what: "this end was closed" }));
         }
         // What this thread has published is seen before it counts as dead.
-        let _ = self.end.commons.me();
+        self.end.enter();
         let deaths = self.end.commons.deaths();
         let is_news = deaths != self.deaths || self.end.was_gone();
         // Between two lives it looks each time: that none follows is no death.

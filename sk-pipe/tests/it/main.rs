@@ -6,6 +6,7 @@ mod asynchronous;
 #[cfg(not(sk_portable))]
 mod damage;
 mod messages;
+mod named;
 mod select;
 mod select_model;
 mod travel;
