@@ -162,7 +162,7 @@ impl Rx {
     }
 
     /// Whether the writer dropped what was being read.
-    #[cold]
+    #[inline]
     fn was_dropped(&self) -> Result<bool, Error> {
         Ok(self.end.receives_by == Overflow::DropOldest
             && self.end.incoming.was_dropped(&self.end.commons, self.freed)?)
