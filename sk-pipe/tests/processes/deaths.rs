@@ -303,6 +303,36 @@ pub(crate) fn a_stopped_process_is_not_dead_and_loses_nothing() -> Tried<()> {
     Ok(())
 }
 
+/// Two children that talk die at once; their parent hears of each.
+///
+/// Rows: PIPE-38
+pub(crate) fn both_ends_may_die_at_once() -> Tried<()> {
+    for round in 0..5 {
+        let turns = Share::new()?.number("turns", 0_u64)?;
+        let (mut to_one, point_of_one) = pair::<(), Point<u64, u64>>()?;
+        let (mut to_two, point_of_two) = pair::<Point<u64, u64>, ()>()?;
+        let one = spawn("talks", &(Some(point_of_one), None::<OfTwo>, turns.clone(), u64::MAX))?;
+        let two = spawn("talks", &(None::<OfOne>, Some(point_of_two), turns.clone(), u64::MAX))?;
+        to_two.send(&to_one.recv_timeout(WATCHDOG)?).wait()?;
+        turns.wait_until(|turns| turns > 100).timeout(WATCHDOG).wait()?;
+        let processes = [one.process(), two.process()];
+        let kids = if round % 2 == 0 { [one, two] } else { [two, one] };
+        kids.iter().for_each(|kid| kid.signal(Signal::KILL));
+        let errors = [
+            to_one.recv_timeout(WATCHDOG).unwrap_err(),
+            to_two.recv_timeout(WATCHDOG).unwrap_err(),
+        ];
+        for (error, process) in errors.iter().zip(processes) {
+            // The second may have heard of the death of the first, and ended by itself.
+            assert!(error.is_disconnected() || error.is_closed(), "{error}");
+            assert!(error.is_closed() || error.process() == Some(process), "{error}");
+        }
+        let [first, _second] = kids;
+        first.was_killed()?;
+    }
+    Ok(())
+}
+
 type OfOne = Point<Point<u64, u64>, ()>;
 type OfTwo = Point<(), Point<u64, u64>>;
 
