@@ -234,8 +234,12 @@ pub(crate) fn to_close_is_not_to_die() -> Tried<()> {
         if !is_closed {
             assert_eq!(error.process(), Some(process), "{how}");
         }
-        // A sender hears the same.
-        let error = anchor.send(&1).timeout(WATCHDOG).wait().unwrap_err();
+        // A sender hears the same, once the second direction is closed too.
+        let error = loop {
+            if let Err(error) = anchor.send(&1).timeout(WATCHDOG).wait() {
+                break error;
+            }
+        };
         assert_eq!(error.is_closed(), is_closed, "{how}: {error}");
         kid.ended()?;
     }
@@ -263,9 +267,9 @@ pub(crate) fn ends() -> Tried<()> {
                 rustix::process::Resource::Core,
                 rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
             )?;
-            rustix::process::kill_process(rustix::process::getpid(), Signal::SEGV)?;
+            // The first one only takes the handler away.
             loop {
-                thread::park();
+                rustix::process::kill_process(rustix::process::getpid(), Signal::SEGV)?;
             }
         }
         _ => Ok(()),
@@ -296,6 +300,36 @@ pub(crate) fn a_stopped_process_is_not_dead_and_loses_nothing() -> Tried<()> {
     two.succeeded()?;
     assert_eq!(turns.get(), TURNS);
     assert!(to_one.recv_timeout(WATCHDOG).unwrap_err().is_closed());
+    Ok(())
+}
+
+/// Two children that talk die at once; their parent hears of each.
+///
+/// Rows: PIPE-38
+pub(crate) fn both_ends_may_die_at_once() -> Tried<()> {
+    for round in 0..5 {
+        let turns = Share::new()?.number("turns", 0_u64)?;
+        let (mut to_one, point_of_one) = pair::<(), Point<u64, u64>>()?;
+        let (mut to_two, point_of_two) = pair::<Point<u64, u64>, ()>()?;
+        let one = spawn("talks", &(Some(point_of_one), None::<OfTwo>, turns.clone(), u64::MAX))?;
+        let two = spawn("talks", &(None::<OfOne>, Some(point_of_two), turns.clone(), u64::MAX))?;
+        to_two.send(&to_one.recv_timeout(WATCHDOG)?).wait()?;
+        turns.wait_until(|turns| turns > 100).timeout(WATCHDOG).wait()?;
+        let processes = [one.process(), two.process()];
+        let kids = if round % 2 == 0 { [one, two] } else { [two, one] };
+        kids.iter().for_each(|kid| kid.signal(Signal::KILL));
+        let errors = [
+            to_one.recv_timeout(WATCHDOG).unwrap_err(),
+            to_two.recv_timeout(WATCHDOG).unwrap_err(),
+        ];
+        for (error, process) in errors.iter().zip(processes) {
+            // The second may have heard of the death of the first, and ended by itself.
+            assert!(error.is_disconnected() || error.is_closed(), "{error}");
+            assert!(error.is_closed() || error.process() == Some(process), "{error}");
+        }
+        let [first, _second] = kids;
+        first.was_killed()?;
+    }
     Ok(())
 }
 

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         deaths::a_dead_parent_is_noticed_by_its_child,
         deaths::to_close_is_not_to_die,
         deaths::a_stopped_process_is_not_dead_and_loses_nothing,
+        deaths::both_ends_may_die_at_once,
         lives::a_second_attach_while_the_holder_lives_is_an_error,
         lives::the_next_life_goes_on_with_what_was_not_read,
         lives::a_sender_hears_that_no_life_follows,
