@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         "another_user_is_let_in_only_where_that_was_said",
         another_user_is_let_in_only_where_that_was_said,
     );
+    add("a_name_is_free_while_others_start_children", a_name_is_free_while_others_start_children);
     add(
         "a_limit_of_descriptors_is_an_error_on_this_side_only",
         a_limit_of_descriptors_is_an_error_on_this_side_only,
@@ -426,6 +427,26 @@ fn a_limit_of_descriptors_is_an_error_on_this_side_only() -> Tried<()> {
     anchor.send(&7).wait()?;
     assert!(anchor.recv_timeout(WATCHDOG).unwrap_err().is_closed());
     kid.succeeded()
+}
+
+/// A child has all that its parent has open, until it calls `exec`.
+///
+/// Rows: PIPE-35
+fn a_name_is_free_while_others_start_children() -> Tried<()> {
+    let starting = std::thread::spawn(|| -> Tried<()> {
+        for _ in 0..100 {
+            Command::new("/bin/true").uid(rustix::process::geteuid().as_raw()).status()?;
+        }
+        Ok(())
+    });
+    let names = names("free");
+    while !starting.is_finished() {
+        for name in &names {
+            drop(Listener::<u32, u32>::bind(name)?);
+            assert!(connect::<u32, u32>(name).wait().unwrap_err().is_not_found());
+        }
+    }
+    starting.join().map_err(|_| "a panic")?
 }
 
 const NOBODY: u32 = 65_534;

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use interprocess::ConnectWaitMode;
 use interprocess::local_socket::traits::{Listener as _, StreamCommon as _};
@@ -18,6 +19,7 @@ use interprocess::local_socket::{
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::Shutdown;
 
 use crate::error::{Error, Reason};
 
@@ -143,9 +145,15 @@ impl Peer {
     }
 }
 
+/// So long a copy of a socket that listens no longer keeps a name: a child that is about to call `exec` has it, and
+/// nobody tells when it is gone.
+const LET_GO: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// A name that this process listens at.
 pub(super) struct Bound {
     socket: Socket,
+    process: u32,
     /// Where the name is a file. It is removed after the socket is closed.
     _file: Option<SocketFile>,
 }
@@ -153,16 +161,23 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn new(name: &Name, any_user: bool) -> Result<Bound, Error> {
         let mut file = name.path().map(|path| SocketFile::take(name, path)).transpose()?;
-        let bound = name.of_socket().and_then(|of_socket| {
-            let options = ListenerOptions::new().name(of_socket).reclaim_name(false);
-            let options = options.nonblocking(ListenerNonblockingMode::Both);
-            // Whoever may write to the file may connect.
-            if file.is_some() { options.mode(0o600) } else { options }.create_sync()
-        });
-        let socket = bound.map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse => name.in_use(),
-            _ => name.failed("cannot listen at the name", error),
-        })?;
+        let began = Instant::now();
+        let socket = loop {
+            let bound = name.of_socket().and_then(|of_socket| {
+                let options = ListenerOptions::new().name(of_socket).reclaim_name(false);
+                let options = options.nonblocking(ListenerNonblockingMode::Both);
+                // Whoever may write to the file may connect.
+                if file.is_some() { options.mode(0o600) } else { options }.create_sync()
+            });
+            match bound {
+                Ok(socket) => break socket,
+                Err(error) if error.kind() != ErrorKind::AddrInUse => {
+                    return Err(name.failed("cannot listen at the name", error));
+                }
+                Err(_) if began.elapsed() > LET_GO || name.is_alive()? => return Err(name.in_use()),
+                Err(_) => std::thread::sleep(LOOK_AGAIN),
+            }
+        };
         if let Some(file) = &mut file {
             file.is_bound = true;
             if any_user {
@@ -171,7 +186,7 @@ impl Bound {
                 opened.map_err(|error| name.failed(what, error))?;
             }
         }
-        Ok(Bound { socket, _file: file })
+        Ok(Bound { socket, process: std::process::id(), _file: file })
     }
 
     /// The next one who connects; `None`: nobody waits.
@@ -188,6 +203,16 @@ impl Bound {
             };
             let peer = Peer::of(&stream)?;
             return Ok(Some((descriptor(stream), peer)));
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        // A child that is about to call `exec` has a copy of the socket. Nobody is to wait in its queue. A copy made by
+        // fork does not end what is not its own.
+        if self.process == std::process::id() {
+            let _ = rustix::net::shutdown(self.as_fd(), Shutdown::Both);
         }
     }
 }
@@ -210,7 +235,7 @@ struct SocketFile {
     process: u32,
     /// The file at the path is that of this process.
     is_bound: bool,
-    _lock: OwnedFd,
+    lock: OwnedFd,
 }
 
 impl SocketFile {
@@ -236,7 +261,7 @@ impl SocketFile {
             }
         };
         let (path, process) = (path.to_owned(), std::process::id());
-        let taken = SocketFile { path, beside, process, is_bound: false, _lock: lock };
+        let taken = SocketFile { path, beside, process, is_bound: false, lock };
         taken.clear(name)?;
         Ok(taken)
     }
@@ -270,6 +295,8 @@ impl Drop for SocketFile {
                 let _ = fs::remove_file(&self.path);
             }
             let _ = fs::remove_file(&self.beside);
+            // A child that is about to call `exec` has a copy of the descriptor.
+            let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
         }
     }
 }
