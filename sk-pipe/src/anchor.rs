@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sk_function::{Operation, Source};
+use sk_share::bytemuck::Pod;
 
 use crate::end::End;
 use crate::error::Error;
 use crate::sync::Arc;
-use crate::{Raw, Receiver, Sender};
+use crate::{Plain, Raw, Receiver, Sender};
 
 /// The end of a pipe that stays in the process that made it: it sends `S` and receives `R`.
 ///
@@ -136,6 +137,33 @@ impl<S, R: DeserializeOwned> Anchor<S, R> {
     /// As for [`Receiver::recv_timeout`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<R, Error> {
         self.receiver.recv_timeout(timeout)
+    }
+}
+
+impl<T: Pod, R> Anchor<Plain<T>, R> {
+    /// As [`Sender::send_plain`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_plain`].
+    #[inline]
+    pub fn send_plain<'a>(
+        &'a mut self,
+        message: &'a T,
+    ) -> Operation<impl Source<Output = (), Error = Error> + use<'a, T, R>> {
+        self.sender.send_plain(message)
+    }
+}
+
+impl<S, T: Pod> Anchor<S, Plain<T>> {
+    /// As [`Receiver::recv_plain`].
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv_plain`].
+    #[inline]
+    pub fn recv_plain(
+        &mut self,
+    ) -> Operation<impl Source<Output = T, Error = Error> + use<'_, S, T>> {
+        self.receiver.recv_plain()
     }
 }
 

@@ -18,6 +18,7 @@
 //! | one direction of either, for a thread or task of its own | [`Sender`], [`Receiver`] |
 //! | many pipes and timers, of which one waits for the next that has something | [`Select`] |
 //! | bytes as they are, in place of a message type | [`Raw`] |
+//! | plain data as it is, in place of a message type | [`Plain`] |
 //! | capacities, and what is done when there is no room | [`builder`], [`Overflow`] |
 //! | another life of the process that has the point | [`Succession`] |
 //!
@@ -96,7 +97,7 @@ pub use sk_share as share;
 pub use {
     anchor::Anchor,
     named::{Connector, Listener, ListenerBuilder, connect, connect_with, serve_once},
-    pair::{Builder, Nothing, Overflow, Pair, Raw, builder, one_way, pair},
+    pair::{Builder, Nothing, Overflow, Pair, Plain, Raw, builder, one_way, pair},
     point::{Point, Succession},
     receiver::Receiver,
     select::{Key, Select, SelectHandle, SelectId},

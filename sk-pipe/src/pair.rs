@@ -39,6 +39,23 @@ impl Overflow {
 #[derive(Debug, Clone, Copy)]
 pub enum Raw {}
 
+/// In place of a message type `T`: plain data, copied as it is, by [`send_plain`](crate::Sender::send_plain) and
+/// [`recv_plain`](crate::Receiver::recv_plain). Several times as fast as a small message that is encoded.
+///
+/// ```
+/// use sk_pipe::Plain;
+///
+/// let (mut anchor, mut point) = sk_pipe::pair::<Plain<[u64; 8]>, ()>()?;
+/// anchor.send_plain(&[1; 8]).wait()?;
+/// assert_eq!(point.recv_plain().wait()?, [1; 8]);
+/// # Ok::<(), sk_pipe::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Plain<T> {
+    _never: Raw,
+    _of: std::marker::PhantomData<T>,
+}
+
 /// In place of a message type: nothing goes in this direction, and there is no way to send or receive it.
 ///
 /// ```compile_fail

@@ -9,6 +9,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sk_cereal::{Purpose, Session};
 use sk_function::{Operation, Source};
+use sk_share::bytemuck::{self, Pod};
 use sk_share::memory::{Descriptors, FileId, Kind, RegionId};
 
 use crate::end::{End, Role};
@@ -16,7 +17,7 @@ use crate::error::{Error, Reason, Refused};
 use crate::link::Link;
 use crate::sync::{Arc, AtomicU8, Ordering};
 use crate::waiting::{MESSAGE, ROOM, waiting};
-use crate::{Raw, Receiver, Sender};
+use crate::{Plain, Raw, Receiver, Sender};
 
 /// The end of a pipe that may move: it sends `S` and receives `R`.
 ///
@@ -296,6 +297,32 @@ impl<S, R: DeserializeOwned> Point<S, R> {
     /// As for [`Receiver::recv_timeout`] and [`split`](Self::split).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<R, Error> {
         self.receiver()?.recv_timeout(timeout)
+    }
+}
+
+impl<T: Pod, R> Point<Plain<T>, R> {
+    /// As [`Sender::send_plain`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_plain`]; the point was given away, or another process has it.
+    pub fn send_plain<'a>(
+        &'a mut self,
+        message: &'a T,
+    ) -> Operation<impl Source<Output = (), Error = Error> + use<'a, T, R>> {
+        let bytes = bytemuck::bytes_of(message);
+        waiting(ROOM, self.attached().map(|(sender, _)| sender.sending_bytes(bytes)))
+    }
+}
+
+impl<S, T: Pod> Point<S, Plain<T>> {
+    /// As [`Receiver::recv_plain`].
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv_plain`]; the point was given away, or another process has it.
+    pub fn recv_plain(
+        &mut self,
+    ) -> Operation<impl Source<Output = T, Error = Error> + use<'_, S, T>> {
+        waiting(MESSAGE, self.attached().map(|(_, receiver)| receiver.receiving_plain()))
     }
 }
 

@@ -12,6 +12,7 @@ use futures_core::Stream;
 use serde::de::DeserializeOwned;
 use sk_cereal::{Session, internal};
 use sk_function::{Operation, Source};
+use sk_share::bytemuck::{self, Pod};
 use sk_share::memory::Descriptors;
 
 use crate::end::{ENDED_RECEIVING, ENDED_SENDING, End, Look};
@@ -21,7 +22,7 @@ use crate::ring::{Reading, Ring, Side};
 use crate::sender::{FILES_PREFIX, PARTS_PREFIX, most_whole};
 use crate::sync::Arc;
 use crate::waiting::{AtEnd, MESSAGE, waiting};
-use crate::{Overflow, Raw};
+use crate::{Overflow, Plain, Raw};
 
 /// The half of a pipe's end that receives messages of type `R`.
 ///
@@ -486,6 +487,46 @@ impl AtEnd for ReceivingBytes<'_> {
     }
 }
 
+/// What one waits for who receives plain data.
+pub(crate) struct ReceivingPlain<'a, T> {
+    rx: &'a mut Rx,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod> Look for ReceivingPlain<'_, T> {
+    type Output = T;
+
+    #[inline]
+    fn look(&mut self) -> Result<Option<T>, Error> {
+        let mut value = T::zeroed();
+        let bytes = bytemuck::bytes_of_mut(&mut value);
+        match self.rx.look_to_take(&mut Into::Buffer(bytes))? {
+            Some(taken) if taken.length == size_of::<T>() => Ok(Some(value)),
+            Some(taken) => Err(Error::damaged("the length of plain data", taken.length as u64)),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn is_likely(&self) -> bool {
+        self.rx.ring().is_there(&self.rx.end.commons, &self.rx.reading)
+    }
+
+    fn rest(&mut self) {
+        rest(self.rx);
+    }
+
+    fn place(&self) -> (Ring, Side) {
+        (*self.rx.ring(), Side::Items)
+    }
+}
+
+impl<T: Pod> AtEnd for ReceivingPlain<'_, T> {
+    fn end(&self) -> &Arc<End> {
+        &self.rx.end
+    }
+}
+
 /// What one waits for who wants to know whether there is something.
 struct Polling<'a>(&'a mut Rx);
 
@@ -554,6 +595,11 @@ impl<R> Receiver<R> {
     }
 
     #[inline]
+    pub(crate) fn receiving_plain<T>(&mut self) -> ReceivingPlain<'_, T> {
+        ReceivingPlain { rx: &mut self.rx, of: PhantomData }
+    }
+
+    #[inline]
     pub(crate) fn receiving_bytes<'a>(&'a mut self, to: &'a mut Vec<u8>) -> ReceivingBytes<'a> {
         ReceivingBytes { rx: &mut self.rx, to: Target::Vec(to) }
     }
@@ -609,6 +655,25 @@ impl<R: DeserializeOwned> Receiver<R> {
     /// As for [`recv`](Self::recv); the time passed ([`Error::is_timeout`]).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<R, Error> {
         self.recv().timeout(timeout).wait()
+    }
+}
+
+impl<T: Pod> Receiver<Plain<T>> {
+    /// As [`Receiver::recv`], of plain data as it is: one copy, out of the memory of the pipe.
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv`].
+    #[inline]
+    pub fn recv_plain(&mut self) -> Operation<impl Source<Output = T, Error = Error> + use<'_, T>> {
+        waiting(MESSAGE, Ok(self.receiving_plain()))
+    }
+
+    /// As [`Receiver::try_recv`], of plain data as it is.
+    ///
+    /// # Errors
+    /// As for [`Receiver::try_recv`].
+    pub fn try_recv_plain(&mut self) -> Result<Option<T>, Error> {
+        self.receiving_plain().look()
     }
 }
 

@@ -11,6 +11,7 @@ use futures_sink::Sink;
 use serde::Serialize;
 use sk_cereal::{Session, internal};
 use sk_function::{Operation, Source};
+use sk_share::bytemuck::{self, Pod};
 use sk_share::ground::Ground as _;
 use sk_share::memory::Descriptors;
 
@@ -21,7 +22,7 @@ use crate::point::Given;
 use crate::ring::{Ring, Side, Writing};
 use crate::sync::Arc;
 use crate::waiting::{AtEnd, ROOM, waiting};
-use crate::{Overflow, Raw};
+use crate::{Overflow, Plain, Raw};
 
 /// The half of a pipe's end that sends messages of type `S`.
 ///
@@ -553,6 +554,30 @@ impl<S: Serialize> Sender<S> {
     /// As for [`send`](Self::send); the time passed ([`Error::is_timeout`]).
     pub fn send_timeout(&mut self, message: &S, timeout: Duration) -> Result<(), Error> {
         self.send(message).timeout(timeout).wait()
+    }
+}
+
+impl<T: Pod> Sender<Plain<T>> {
+    /// As [`Sender::send`], of plain data as it is: one copy, from here into the memory of the pipe.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    #[inline]
+    pub fn send_plain<'a>(
+        &'a mut self,
+        message: &'a T,
+    ) -> Operation<impl Source<Output = (), Error = Error> + use<'a, T>> {
+        waiting(ROOM, Ok(self.sending_bytes(bytemuck::bytes_of(message))))
+    }
+
+    /// As [`Sender::try_send`], of plain data as it is.
+    ///
+    /// # Errors
+    /// As for [`Sender::try_send`].
+    pub fn try_send_plain(&mut self, message: &T) -> Result<bool, Error> {
+        let bytes = bytemuck::bytes_of(message);
+        self.tx.check_short(bytes.len())?;
+        self.sending_bytes(bytes).look().map(|sent| sent.is_some())
     }
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use sk_pipe::{Overflow, Raw, Receiver, Sender, builder, one_way, pair};
+use sk_pipe::{Overflow, Plain, Raw, Receiver, Sender, builder, one_way, pair};
 
 use super::{SOON, WATCHDOG};
 
@@ -510,4 +510,20 @@ fn what_was_given_up_makes_room() {
         }
         assert_eq!(receiver.recv_bytes(&mut bytes).timeout(WATCHDOG).wait().unwrap(), 2048);
     });
+}
+
+/// Rows: PIPE-33
+#[test]
+fn plain_data_goes_as_it_is() {
+    let (mut anchor, mut point) = pair::<Plain<[u64; 3]>, Plain<u8>>().unwrap();
+    for number in 0..100 {
+        anchor.send_plain(&[number, 2, 3]).wait().unwrap();
+        assert_eq!(point.recv_plain().wait().unwrap(), [number, 2, 3]);
+        point.send_plain(&7).wait().unwrap();
+        assert_eq!(anchor.recv_plain().timeout(WATCHDOG).wait().unwrap(), 7);
+    }
+    let (sender, receiver) = anchor.halves();
+    assert!(sender.try_send_plain(&[1; 3]).unwrap());
+    assert_eq!(receiver.try_recv_plain().unwrap(), None);
+    assert_eq!(point.receiver().unwrap().try_recv_plain().unwrap(), Some([1; 3]));
 }
