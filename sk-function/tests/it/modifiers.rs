@@ -167,17 +167,33 @@ fn a_timeout_names_the_function_and_the_limit_and_sets_its_flag() {
         let (tell, told) = mpsc::channel();
         let id = CallId::new();
         let function = || Function::local(waits(tell.clone())).with_id(id);
-        for failure in [
-            function().timeout(ms(5)).execute::<bool>().unwrap_err(),
-            function().attempt_timeout(ms(5)).execute::<bool>().unwrap_err(),
-            function().timeout(ms(5)).attempt_timeout(FAR).execute::<bool>().unwrap_err(),
-            function().operation::<bool>().timeout(ms(5)).wait().unwrap_err(),
-            function().operation::<bool>().background().timeout(ms(5)).wait().unwrap_err(),
-            futures::executor::block_on(function().timeout(ms(5)).operation::<bool>()).unwrap_err(),
-            bind(shared(waits(tell.clone())), ()).with_id(id).timeout(ms(5)).execute().unwrap_err(),
-        ] {
-            check_timeout(&failure, "modifiers::", ms(5));
-            assert_eq!(told.recv().unwrap(), id);
+        let cases: [&dyn Fn(Duration) -> Failure; 7] = [
+            &|limit| function().timeout(limit).execute::<bool>().unwrap_err(),
+            &|limit| function().attempt_timeout(limit).execute::<bool>().unwrap_err(),
+            &|limit| function().timeout(limit).attempt_timeout(FAR).execute::<bool>().unwrap_err(),
+            &|limit| function().operation::<bool>().timeout(limit).wait().unwrap_err(),
+            &|limit| function().operation::<bool>().background().timeout(limit).wait().unwrap_err(),
+            &|limit| {
+                let operation = function().timeout(limit).operation::<bool>();
+                futures::executor::block_on(operation).unwrap_err()
+            },
+            &|limit| {
+                let bound = bind(shared(waits(tell.clone())), ()).with_id(id);
+                bound.timeout(limit).execute().unwrap_err()
+            },
+        ];
+        for case in cases {
+            let mut limit = ms(5);
+            loop {
+                let failure = case(limit);
+                check_timeout(&failure, "modifiers::", limit);
+                // On a machine that is busy the limit may pass before the function has begun: then it never does.
+                match told.recv_timeout(limit * 20) {
+                    Ok(told) => break assert_eq!(told, id),
+                    Err(_) => limit *= 2,
+                }
+                assert!(limit < FAR);
+            }
         }
         let failures = [
             later::bind().timeout(ms(5)).execute().wait().unwrap_err(),
