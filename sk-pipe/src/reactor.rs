@@ -120,7 +120,7 @@ impl Reactor {
             let left = LOOK_AGAIN.saturating_sub(looked.elapsed());
             if self.poller.wait(&mut events, Some(left)).is_err() {
                 // It tells nothing any more: then the time alone tells.
-                std::thread::sleep(left);
+                std::thread::park_timeout(left);
             }
             for event in events.iter() {
                 let end = lock(&self.ends).get(&event.key).and_then(|there| there.end.upgrade());
@@ -181,7 +181,7 @@ mod tests {
         // A thread that has just been started wakes all once.
         wait_until("quiet", || {
             assert!(receiver.poll_recv(&mut Context::from_waker(&waker)).is_pending());
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::park_timeout(Duration::from_millis(100));
             before.replace(woken.count()) == Some(woken.count())
         });
         // As somebody does who takes the bell and dies before he rings.

@@ -175,7 +175,8 @@ impl Bound {
                     return Err(name.failed("cannot listen at the name", error));
                 }
                 Err(_) if began.elapsed() > LET_GO || name.is_alive()? => return Err(name.in_use()),
-                Err(_) => std::thread::sleep(LOOK_AGAIN),
+                // Nobody tells when the last process has let go of it.
+                Err(_) => std::thread::park_timeout(LOOK_AGAIN),
             }
         };
         if let Some(file) = &mut file {
