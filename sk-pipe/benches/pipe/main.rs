@@ -63,7 +63,8 @@ fn main() {
         ],
         &[
             ("one_way.64.raw", Work::RawOneWay, 200_000),
-            ("one_way.64.pipe", Work::PipeOneWay, 200_000),
+            ("one_way.64.plain", Work::PlainOneWay, 200_000),
+            ("one_way.64.encoded", Work::PipeOneWay, 200_000),
         ],
         &[("one_way.mib.raw", Work::RawBulk, 40), ("one_way.mib.pipe", Work::PipeBulk, 40)],
         &[
@@ -101,8 +102,8 @@ fn partner(processors: [usize; 2]) {
     let (points, mut control): (Points, Control) = inherit::receive().unwrap();
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
     let raw = Raw::open(&std::env::var(RAW).unwrap());
-    let Points { echo, one_way, bulk, four } = points;
-    let mut things: Theirs = Things { raw, socket, echo, one_way, bulk, four };
+    let Points { echo, one_way, plain, bulk, four } = points;
+    let mut things: Theirs = Things { raw, socket, echo, one_way, plain, bulk, four };
     pin(&processors[1..]);
     while let Ok((work, count)) = control.recv().wait() {
         control.send(&()).wait().unwrap();

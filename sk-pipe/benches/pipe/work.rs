@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use sk_pipe::{Anchor, Point, Raw as RawBytes, Receiver, Sender, builder, pair};
+use sk_pipe::{Anchor, Plain, Point, Raw as RawBytes, Receiver, Sender, builder, pair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::raw::{Awake, Raw, RawRing};
@@ -37,6 +37,7 @@ pub(crate) enum Work {
     TokioPipe,
     /// Messages of 64 bytes one way.
     RawOneWay,
+    PlainOneWay,
     PipeOneWay,
     /// Messages of a mebibyte one way.
     RawBulk,
@@ -46,26 +47,37 @@ pub(crate) enum Work {
 }
 
 /// All that one process has for its side.
-pub(crate) struct Things<E, O, B> {
+pub(crate) struct Things<E, O, P, B> {
     pub(crate) raw: Raw,
     pub(crate) socket: UnixStream,
     pub(crate) echo: E,
     pub(crate) one_way: O,
+    pub(crate) plain: P,
     pub(crate) bulk: B,
     pub(crate) four: Vec<O>,
 }
 
 /// This process has the anchors.
-pub(crate) type Mine =
-    Things<Anchor<Message, Message>, Anchor<Message, u64>, Anchor<RawBytes, u64>>;
+pub(crate) type Mine = Things<
+    Anchor<Message, Message>,
+    Anchor<Message, u64>,
+    Anchor<Plain<[u64; 8]>, u64>,
+    Anchor<RawBytes, u64>,
+>;
 /// The partner has the points.
-pub(crate) type Theirs = Things<Point<Message, Message>, Point<u64, Message>, Point<u64, RawBytes>>;
+pub(crate) type Theirs = Things<
+    Point<Message, Message>,
+    Point<u64, Message>,
+    Point<u64, Plain<[u64; 8]>>,
+    Point<u64, RawBytes>,
+>;
 
 /// What of it travels in an encoding.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Points {
     pub(crate) echo: Point<Message, Message>,
     pub(crate) one_way: Point<u64, Message>,
+    pub(crate) plain: Point<u64, Plain<[u64; 8]>>,
     pub(crate) bulk: Point<u64, RawBytes>,
     pub(crate) four: Vec<Point<u64, Message>>,
 }
@@ -73,10 +85,17 @@ pub(crate) struct Points {
 pub(crate) fn make(raw: Raw, socket: UnixStream) -> (Mine, Points) {
     let (echo, its_echo) = pair().unwrap();
     let (one_way, its_one_way) = pair().unwrap();
+    let (plain, its_plain) = pair().unwrap();
     let (bulk, its_bulk) = builder().capacity_there(MIB as u64).pair().unwrap();
     let (four, its_four) = (0..FOUR).map(|_| pair().unwrap()).unzip();
-    let mine = Things { raw, socket, echo, one_way, bulk, four };
-    let points = Points { echo: its_echo, one_way: its_one_way, bulk: its_bulk, four: its_four };
+    let mine = Things { raw, socket, echo, one_way, plain, bulk, four };
+    let points = Points {
+        echo: its_echo,
+        one_way: its_one_way,
+        plain: its_plain,
+        bulk: its_bulk,
+        four: its_four,
+    };
     (mine, points)
 }
 
@@ -201,6 +220,13 @@ impl Mine {
                 let mut ring = RawRing::of(&self.raw, 64);
                 (0..count).for_each(|number| ring.push(&bytes_of(number)));
             }
+            Work::PlainOneWay => {
+                let (sender, receiver) = self.plain.halves();
+                for number in 0..count {
+                    sender.send_plain(&message(number).words).wait().unwrap();
+                }
+                assert_eq!(receiver.recv().wait().unwrap(), count * (count - 1) / 2);
+            }
             Work::PipeOneWay => {
                 let (sender, receiver) = self.one_way.halves();
                 send_all(sender, receiver, count);
@@ -276,6 +302,11 @@ impl Theirs {
                     ring.pop(&mut bytes);
                     assert_eq!(bytes, bytes_of(number));
                 }
+            }
+            Work::PlainOneWay => {
+                let (sender, receiver) = self.plain.halves().unwrap();
+                let sum = (0..count).map(|_| receiver.recv_plain().wait().unwrap()[0]).sum();
+                sender.send(&sum).wait().unwrap();
             }
             Work::PipeOneWay => {
                 let (sender, receiver) = self.one_way.halves().unwrap();
