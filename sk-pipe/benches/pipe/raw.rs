@@ -127,11 +127,20 @@ pub(crate) struct RawRing<'r> {
 }
 
 impl<'r> RawRing<'r> {
-    /// Both sides begin with an empty one of slots of this size.
-    pub(crate) fn of(raw: &'r Raw, slot_bytes: usize) -> RawRing<'r> {
+    /// For who pushes: an empty one of slots of this size.
+    pub(crate) fn to_push(raw: &'r Raw, slot_bytes: usize) -> RawRing<'r> {
+        RawRing::of(raw, slot_bytes, 8)
+    }
+
+    /// For who pops, who may come when something was pushed.
+    pub(crate) fn to_pop(raw: &'r Raw, slot_bytes: usize) -> RawRing<'r> {
+        RawRing::of(raw, slot_bytes, 9)
+    }
+
+    fn of(raw: &'r Raw, slot_bytes: usize, own: usize) -> RawRing<'r> {
         let slots = if slot_bytes < 4096 { 1024 } else { 4 };
         assert!(usize::try_from(slots).unwrap() * slot_bytes <= BYTES - RING);
-        let position = raw.word64(8).load(SeqCst);
+        let position = raw.word64(own).load(SeqCst);
         RawRing { raw, slot_bytes, slots, position, seen: position }
     }
 

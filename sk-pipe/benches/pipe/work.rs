@@ -217,7 +217,7 @@ impl Mine {
                 });
             }
             Work::RawOneWay => {
-                let mut ring = RawRing::of(&self.raw, 64);
+                let mut ring = RawRing::to_push(&self.raw, 64);
                 (0..count).for_each(|number| ring.push(&bytes_of(number)));
             }
             Work::PlainOneWay => {
@@ -233,7 +233,7 @@ impl Mine {
             }
             Work::RawBulk => {
                 let bytes = vec![1; MIB];
-                let mut ring = RawRing::of(&self.raw, MIB);
+                let mut ring = RawRing::to_push(&self.raw, MIB);
                 (0..count).for_each(|_| ring.push(&bytes));
             }
             Work::PipeBulk => {
@@ -296,7 +296,7 @@ impl Theirs {
                 }
             }),
             Work::RawOneWay => {
-                let mut ring = RawRing::of(&self.raw, 64);
+                let mut ring = RawRing::to_pop(&self.raw, 64);
                 let mut bytes = [0; 64];
                 for number in 0..count {
                     ring.pop(&mut bytes);
@@ -313,7 +313,7 @@ impl Theirs {
                 receive_all(sender, receiver, count);
             }
             Work::RawBulk => {
-                let mut ring = RawRing::of(&self.raw, MIB);
+                let mut ring = RawRing::to_pop(&self.raw, MIB);
                 let mut bytes = vec![0; MIB];
                 for _ in 0..count {
                     ring.pop(&mut bytes);
