@@ -58,12 +58,13 @@ mod wait;
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
+pub use crate::sys::HeldWords;
 #[cfg(not(loom))]
 pub use commons::Commons;
 #[cfg(not(loom))]
-pub use descriptors::Descriptors;
+pub use descriptors::{Descriptors, FileId};
 pub use region::{Kind, Region, RegionId};
-pub use roster::{Agent, Deaths, Member, Roster};
+pub use roster::{Agent, DeathWatch, Deaths, Member, Roster};
 pub(crate) use sleeper::Rest;
 pub(crate) use wait::wake;
 pub use wait::{Wait, Woken, wake_all, wake_one};

@@ -14,8 +14,9 @@ mod linux;
 mod portable;
 
 pub(crate) use file::{
-    file_size_limit, grow_to, inherited, random, read_at, size_of_file, write_at,
+    file_size_limit, grow_to, identity_of_file, inherited, random, read_at, size_of_file, write_at,
 };
+pub use mapping::HeldWords;
 pub(crate) use mapping::{Held, Mapping, page_bytes};
 pub(crate) use pass::{adopt, inheritable};
 #[cfg(feature = "faults")]

@@ -193,7 +193,7 @@ impl<'g, G: Ground> Flip<'g, G> {
     /// For one who was overtaken.
     #[cold]
     fn read_again(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<u64, Error> {
-        for _ in 1..TRIES {
+        for _ in (0..TRIES).skip(1) {
             let version = self.version();
             if let Copied::Whole = self.copy(version, bytes)? {
                 return Ok(version);

@@ -197,6 +197,11 @@ pub trait Ground {
         false
     }
 
+    /// As [`spin`](Ground::spin), where looking disturbs nobody.
+    fn spin_closely(&self, look: &mut dyn FnMut() -> bool) -> bool {
+        self.spin(look)
+    }
+
     /// Wakes up to `count` sleepers of `word`, and says how many it woke.
     fn wake(&self, word: &AtomicU32, count: u32) -> u32;
 

@@ -142,6 +142,10 @@ impl Ground for Commons {
         self.roster.spin(look)
     }
 
+    fn spin_closely(&self, look: &mut dyn FnMut() -> bool) -> bool {
+        self.roster.spin_closely(look)
+    }
+
     fn wake(&self, word: &AtomicU32, count: u32) -> u32 {
         super::wake(word, count)
     }

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Commons, Kind, Region, RegionId, Roster};
 use crate::blob;
 use crate::error::{Error, Reason};
 use crate::sync::Arc;
+use crate::sys;
 
 /// The descriptors beside the bytes of one encoding: a table of an [`sk_cereal::Session`].
 ///
@@ -21,6 +24,30 @@ use crate::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Descriptors {
     regions: Vec<(RegionId, Held)>,
+    files: Vec<(FileId, Arc<OwnedFd>)>,
+    /// What arrived and is no memory of ours.
+    others: Vec<(FileId, OwnedFd)>,
+}
+
+/// Which file a descriptor is of, in all processes of the machine: what travels beside the bytes is found by it.
+///
+/// No other file has the same as long as any process has this one open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// That of a descriptor.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn of(file: BorrowedFd<'_>) -> Result<FileId, Error> {
+        let (device, inode) = sys::identity_of_file(file)
+            .map_err(|error| Error::system("cannot ask a descriptor what it is", 0, error))?;
+        Ok(FileId { device, inode })
+    }
 }
 
 enum Held {
@@ -42,27 +69,50 @@ impl fmt::Debug for Held {
 }
 
 impl Descriptors {
-    /// What arrived beside some bytes. What is not memory of ours is closed at once.
+    /// What arrived beside some bytes.
     pub fn arrived(files: impl IntoIterator<Item = OwnedFd>) -> Descriptors {
-        let known = |file: OwnedFd| {
-            let (kind, id) = Region::identify(file.as_fd()).ok()?;
-            Some((id, Held::Arrived(kind, file)))
-        };
-        Descriptors { regions: files.into_iter().filter_map(known).collect() }
+        let mut table = Descriptors::default();
+        for file in files {
+            if let Ok((kind, id)) = Region::identify(file.as_fd()) {
+                table.regions.push((id, Held::Arrived(kind, file)));
+            } else if let Ok(id) = FileId::of(file.as_fd()) {
+                table.others.push((id, file));
+            }
+        }
+        table
     }
 
     /// The descriptors to be carried, borrowed from the table.
     pub fn as_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.regions.iter().filter_map(file_of).collect()
+        let regions = self.regions.iter().filter_map(file_of);
+        regions.chain(self.files.iter().map(|(_, file)| file.as_fd())).collect()
     }
 
     /// Whether there is nothing to be carried.
     pub fn is_empty(&self) -> bool {
-        self.regions.is_empty()
+        self.regions.is_empty() && self.files.is_empty()
+    }
+
+    /// Adds a file that is no memory of this crate's, and says by what its reader finds it.
+    ///
+    /// # Errors
+    /// The system does not tell which file it is.
+    pub fn add_file(&mut self, file: &Arc<OwnedFd>) -> Result<FileId, Error> {
+        let id = FileId::of(file.as_fd())?;
+        if !self.files.iter().any(|(there, _)| *there == id) {
+            self.files.push((id, Arc::clone(file)));
+        }
+        Ok(id)
+    }
+
+    /// The file of this id, if it arrived; once.
+    pub fn take_file(&mut self, id: FileId) -> Option<OwnedFd> {
+        let place = self.others.iter().position(|(there, _)| *there == id)?;
+        Some(self.others.swap_remove(place).1)
     }
 
     /// Adds a region, and the roster that its holders are members of.
-    pub(crate) fn add(&mut self, commons: &Commons) {
+    pub fn add(&mut self, commons: &Commons) {
         let region = commons.region();
         if self.position(region.id()).is_none() {
             self.regions.push((region.id(), Held::Here(region.clone())));
@@ -104,14 +154,17 @@ impl Descriptors {
         self.regions.iter().position(|(there, _)| *there == id)
     }
 
-    /// The region of this id, which arrived, with its roster, which this process joins if it is no member yet.
-    pub(crate) fn find(&self, id: RegionId) -> Result<Commons, Error> {
+    /// The region of this kind and id, which arrived, with its roster, which this process joins if it is no member yet.
+    ///
+    /// # Errors
+    /// It did not arrive, or is something else; the roster cannot be joined.
+    pub fn find(&self, kind: Kind, id: RegionId) -> Result<Commons, Error> {
         let missing = || Error::new(Reason::NoDescriptor { region: id });
         let region = match self.position(id).and_then(|place| self.regions.get(place)) {
             Some((_, Held::Here(region))) => region.clone(),
             Some((_, Held::Arrived(_, file))) => {
                 let file = duplicate(file)?;
-                Region::open(file, Kind::SHARE, Some(id))?
+                Region::open(file, kind, Some(id))?
             }
             _ => return Err(missing()),
         };

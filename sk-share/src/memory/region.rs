@@ -9,7 +9,7 @@ use super::copy;
 use crate::error::{Error, Reason};
 use crate::fault;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
-use crate::sys::{self, Held, Incarnation, Memory};
+use crate::sys::{self, Held, HeldWords, Incarnation, Memory};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"sk-share");
 /// The backends lay files out differently.
@@ -18,7 +18,7 @@ const LAYOUT: u32 = if cfg!(sk_portable) { 1 << 16 | 1 } else { 1 };
 /// Offsets in the header.
 const AT_MAGIC: u64 = 0;
 const AT_LAYOUT: u64 = 8;
-const AT_KIND: u64 = 12;
+pub(super) const AT_KIND: u64 = 12;
 const AT_ID: u64 = 16;
 const AT_ROSTER: u64 = 32;
 const AT_LIMIT: u64 = 48;
@@ -109,6 +109,9 @@ impl Kind {
 
     /// The bytes of a blob.
     pub const BLOB: Kind = Kind(3);
+
+    /// The two rings of a pipe.
+    pub const PIPE: Kind = Kind(4);
 
     /// The kind with this number.
     pub const fn new(number: u32) -> Kind {
@@ -403,6 +406,26 @@ impl Region {
         self.check(offset, bytes)?;
         let words = self.inner.map.words64(position(offset), count);
         words.ok_or_else(|| self.not_words(offset, bytes))
+    }
+
+    /// As [`words32`](Self::words32), found once and kept, with the memory.
+    ///
+    /// # Errors
+    /// As for [`words32`](Self::words32).
+    pub fn hold_words32(&self, offset: u64, count: usize) -> Result<HeldWords<AtomicU32>, Error> {
+        self.words32(offset, count)?;
+        HeldWords::words32(&self.inner.map, position(offset), count)
+            .ok_or_else(|| unaligned(offset))
+    }
+
+    /// As [`words64`](Self::words64), found once and kept, with the memory.
+    ///
+    /// # Errors
+    /// As for [`words64`](Self::words64).
+    pub fn hold_words64(&self, offset: u64, count: usize) -> Result<HeldWords<AtomicU64>, Error> {
+        self.words64(offset, count)?;
+        HeldWords::words64(&self.inner.map, position(offset), count)
+            .ok_or_else(|| unaligned(offset))
     }
 
     /// As [`word32`](Self::word32), found once and kept.

@@ -87,12 +87,25 @@ pub(super) struct Shared {
     pub(super) spinning: Spinning,
     /// The same of locks, which are held for less time than other things are waited for.
     pub(super) spinning_for_locks: Spinning,
+    pub(super) spinning_for_messages: Spinning,
     pub(super) sleepers: Sleepers,
 }
 
 /// How many deaths this process had noticed when it was asked; see [`Roster::deaths`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deaths(pub(super) u32);
+
+/// Waits for a death in somebody's place until it is dropped; see [`Roster::on_death`].
+#[must_use = "it waits no longer than it lives"]
+pub struct DeathWatch {
+    _rest: Rest,
+}
+
+impl fmt::Debug for DeathWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeathWatch").finish_non_exhaustive()
+    }
+}
 
 impl Deaths {
     pub(crate) fn from_count(count: u32) -> Deaths {
@@ -162,6 +175,7 @@ impl Roster {
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             spinning: Spinning::new(),
             spinning_for_locks: Spinning::new(),
+            spinning_for_messages: Spinning::new(),
             sleepers: Sleepers::default(),
         });
         let (me, life) = life::start(Arc::clone(&shared))?;
@@ -282,12 +296,24 @@ impl Roster {
         sleeper::rest(self.shared(), region, sleep, waker)
     }
 
+    /// Has the waker called when this process notices another death than those it had noticed when it
+    /// [asked](Self::deaths), and in five seconds at the latest. No thread sleeps for this alone. Dropped before, it calls nobody.
+    ///
+    /// # Errors
+    /// There is no thread to be had, the handle is a copy, or this process has left.
+    pub fn on_death(&self, since: Deaths, waker: &Waker) -> Result<DeathWatch, Error> {
+        // A word that never changes.
+        let (at, expected) = (super::region::AT_KIND, Kind::ROSTER.number());
+        let sleep = Sleep { at, expected, deaths: since.0, owner: None };
+        self.rest(&self.shared().region, &sleep, waker).map(|rest| DeathWatch { _rest: rest })
+    }
+
     /// Whether the member is dead and none of its threads that were agents lives: the life thread of a process may end some
-    /// microseconds before others do.
+    /// microseconds before others do. What a process held as a whole is taken over from then on.
     ///
     /// # Errors
     /// As for [`is_member_dead`](Self::is_member_dead).
-    pub(crate) fn is_member_gone(&self, member: Member) -> Result<bool, Error> {
+    pub fn is_member_gone(&self, member: Member) -> Result<bool, Error> {
         let is_dead = self.is_member_dead(member)?;
         Ok(is_dead && !backend::slot::has_living_agent(self.shared(), member))
     }

@@ -20,6 +20,9 @@ const SPINS: u32 = 100;
 const LOOKS: u32 = 12;
 const PAUSES: u32 = 24;
 
+/// Who waits for a message looks often at first: an answer may be there in a fraction of a microsecond.
+const CLOSE_LOOKS: u32 = 200;
+
 /// Whether spinning was of use lately in this process. Other programs may have the processors, or the
 /// waits may be long; then it is tried once in a while. Threads may disturb each other's counts.
 pub(super) struct Spinning {
@@ -139,18 +142,32 @@ impl Roster {
 
     /// Repeats `look` as a wait spins, for who has not said yet that they wait. Whether it was true.
     pub(crate) fn spin(&self, look: &mut dyn FnMut() -> bool) -> bool {
-        let shared = self.shared();
-        if !(shared.has_processors_to_spare() && shared.spinning_for_locks.is_worth_trying()) {
+        self.spin_by(&self.shared().spinning_for_locks, LOOKS, PAUSES, look)
+    }
+
+    /// As [`spin`](Self::spin), of who waits for what comes from another process: it disturbs nobody by looking.
+    pub(crate) fn spin_closely(&self, look: &mut dyn FnMut() -> bool) -> bool {
+        self.spin_by(&self.shared().spinning_for_messages, CLOSE_LOOKS, 1, look)
+    }
+
+    fn spin_by(
+        &self,
+        spinning: &Spinning,
+        looks: u32,
+        pauses: u32,
+        look: &mut dyn FnMut() -> bool,
+    ) -> bool {
+        if !(self.shared().has_processors_to_spare() && spinning.is_worth_trying()) {
             return false;
         }
-        for _ in 0..LOOKS {
-            (0..PAUSES).for_each(|_| spin_loop());
+        for _ in 0..looks {
+            (0..pauses).for_each(|_| spin_loop());
             if look() {
-                shared.spinning_for_locks.succeeded();
+                spinning.succeeded();
                 return true;
             }
         }
-        shared.spinning_for_locks.failed();
+        spinning.failed();
         false
     }
 

@@ -91,6 +91,17 @@ pub(crate) fn roster() -> Result<Roster, Error> {
     }
 }
 
+impl Roster {
+    /// The roster of this program: the one that this process is a member of, else the one that arrived beside what is
+    /// being decoded or that was passed to it, else a new one, which lasts until the process ends.
+    ///
+    /// # Errors
+    /// As for [`Roster::create`] and [`Roster::join`].
+    pub fn of_program() -> Result<Roster, Error> {
+        roster()
+    }
+}
+
 impl Space {
     /// Memory of its own for a new share.
     pub(crate) fn create(limit: u64) -> Result<Arc<Space>, Error> {

@@ -21,7 +21,7 @@ use crate::list::{self, SharedList};
 use crate::locks::{
     SharedBarrier, SharedCondvar, SharedEvent, SharedMutex, SharedRwLock, SharedSemaphore,
 };
-use crate::memory::{Descriptors, RegionId};
+use crate::memory::{Descriptors, Kind, RegionId};
 use crate::number::{self, Number, SharedNumber};
 use crate::queue::{self, SharedQueue};
 use crate::sync::{Arc, Ordering};
@@ -71,7 +71,7 @@ fn space_of(words: [u64; 2]) -> Result<Arc<Space>, Error> {
     Space::of(id, || {
         let session =
             Session::current().ok_or_else(|| Error::new(Reason::NoDescriptor { region: id }))?;
-        session.with(|descriptors: &mut Descriptors| descriptors.find(id))
+        session.with(|descriptors: &mut Descriptors| descriptors.find(Kind::SHARE, id))
     })
 }
 

@@ -45,6 +45,11 @@ pub(crate) fn size_of_file(file: BorrowedFd<'_>) -> io::Result<u64> {
 }
 
 /// How long a file of this process may be; beyond that the kernel sends a signal that kills.
+pub(crate) fn identity_of_file(file: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = rustix::fs::fstat(file)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
 pub(crate) fn file_size_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current
 }

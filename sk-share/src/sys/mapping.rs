@@ -116,6 +116,56 @@ impl<W> Deref for Held<W> {
     }
 }
 
+/// Words of a memory that lie together, found once, with the memory that they keep in place: for who looks at
+/// them so often that to find them each time would be felt.
+#[derive(Clone)]
+pub struct HeldWords<W> {
+    words: NonNull<[W]>,
+    memory: Arc<Memory>,
+}
+
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Send for HeldWords<AtomicU32> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Sync for HeldWords<AtomicU32> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Send for HeldWords<AtomicU64> {}
+// SAFETY: as for `Held<AtomicU32>`.
+unsafe impl Sync for HeldWords<AtomicU64> {}
+
+impl HeldWords<AtomicU32> {
+    /// `None` as for [`Memory::words32`].
+    pub(crate) fn words32(memory: &Arc<Memory>, offset: usize, count: usize) -> Option<Self> {
+        let words = NonNull::from(memory.words32(offset, count)?);
+        Some(HeldWords { words, memory: Arc::clone(memory) })
+    }
+}
+
+impl HeldWords<AtomicU64> {
+    /// `None` as for [`Memory::words64`].
+    pub(crate) fn words64(memory: &Arc<Memory>, offset: usize, count: usize) -> Option<Self> {
+        let words = NonNull::from(memory.words64(offset, count)?);
+        Some(HeldWords { words, memory: Arc::clone(memory) })
+    }
+}
+
+impl<W> Deref for HeldWords<W> {
+    type Target = [W];
+
+    #[inline(always)]
+    fn deref(&self) -> &[W] {
+        // SAFETY: 1 and 4; it was a reference into a mapping of the memory, which is kept. Both constructors hold atomics.
+        unsafe { self.words.as_ref() }
+    }
+}
+
+impl<W> std::fmt::Debug for HeldWords<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let users = Arc::strong_count(&self.memory);
+        write!(f, "HeldWords({} of a memory with {users} users)", self.words.len())
+    }
+}
+
 pub(crate) fn page_bytes() -> usize {
     rustix::param::page_size()
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::member::MOST;
 use super::super::{Member, MustNotEnd, Shared};
+use super::slot::has_living_agent;
 use super::table::{Row, Table};
 use super::{OWNER_DIED, THREAD, WAITERS, is_living};
 use crate::error::{Error, Reason};
@@ -71,10 +72,13 @@ fn live(shared: &Arc<Shared>, tell: &SyncSender<Result<Member, Error>>) {
     let must_not_end = MustNotEnd;
     let _ = shared.me.set(me);
     let mut watch = Watch::new(Arc::clone(shared), me.row());
-    watch.look_at_all_for_the_first_time();
+    let mut echoes = Echoes::default();
+    if watch.look_at_all_for_the_first_time() {
+        echoes.begin(Instant::now());
+    }
     // Whoever asked may be gone; the membership then ends with the handle that was not made.
     let _ = tell.send(Ok(me));
-    watch.until_told_to_end();
+    watch.until_told_to_end(echoes);
     watch.end_helpers();
     give_row_back(shared, &list, me.row());
     drop(list);
@@ -221,19 +225,25 @@ impl Watch {
         Watch { shared, me, helpers: [const { None }; GROUPS] }
     }
 
-    /// Who is dead already is no news to anybody here.
-    fn look_at_all_for_the_first_time(&self) {
+    /// Who is dead already is no news to anybody here. Whether one of them is not gone yet: of that end nobody is told
+    /// but by an echo, and those of whoever was there before are not heard here.
+    fn look_at_all_for_the_first_time(&self) -> bool {
+        let mut is_one_ending = false;
         for row in 0..MOST {
             if let (Some(known), Some((state, _))) =
                 (self.shared.local.known.get(row), self.look(row))
             {
                 known.store(state, Ordering::Relaxed);
+                let dead = Some(state >> 1).filter(|_| state & 1 == 0);
+                let dead = dead.and_then(|generation| u32::try_from(generation).ok());
+                let member = dead.and_then(|generation| Member::new(row, generation));
+                is_one_ending |= member.is_some_and(|it| has_living_agent(&self.shared, it));
             }
         }
+        is_one_ending
     }
 
-    fn until_told_to_end(&mut self) {
-        let mut echoes = Echoes::default();
+    fn until_told_to_end(&mut self, mut echoes: Echoes) {
         loop {
             let Ok(table) = self.shared.table() else { return self.wait_makeshift() };
             // (B4) before the rows are looked at, so that whoever joins behind this changes it.

@@ -1,0 +1,63 @@
+//! How long it takes from a SIGKILL until who waits at the other end knows, also when the dead one had much memory.
+
+use std::process::{Child, Command};
+use std::time::Instant;
+
+use sk_pipe::share::inherit;
+use sk_pipe::{Point, pair};
+
+use crate::{KIND, median, metric, pin};
+
+const ROUNDS: usize = 15;
+
+/// A child that has a point, and so much memory.
+pub(crate) fn hold(kind: &str) {
+    let mut point: Point<(), ()> = inherit::receive().unwrap();
+    let gibibytes: usize = kind.parse().unwrap();
+    let mut memory = vec![0_u8; gibibytes << 30];
+    memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    point.send(&()).wait().unwrap();
+    // Until it is killed.
+    let _ = point.recv().wait();
+    assert_eq!(
+        memory.iter().step_by(1 << 20).map(|byte| usize::from(*byte)).sum::<usize>() >> 10,
+        gibibytes
+    );
+}
+
+fn start(kind: &str, point: &Point<(), ()>) -> Child {
+    let mut command = Command::new("/proc/self/exe");
+    command.env(KIND, kind);
+    let passed = inherit::pass(&mut command, point).unwrap();
+    let child = command.spawn().unwrap();
+    drop(passed);
+    child
+}
+
+pub(crate) fn compare(processors: &[usize; 2]) {
+    pin(processors);
+    for gibibytes in [0, 4] {
+        let rounds = if gibibytes == 0 { ROUNDS } else { ROUNDS / 3 };
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let (mut anchor, point) = pair::<(), ()>().unwrap();
+            let mut child = start(&gibibytes.to_string(), &point);
+            drop(point);
+            anchor.recv().wait().unwrap();
+            let (killed, waited) = std::thread::scope(|scope| {
+                let waiter = scope.spawn(|| {
+                    let error = anchor.recv().wait().unwrap_err();
+                    assert!(error.is_disconnected(), "{error}");
+                    Instant::now()
+                });
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                let killed = Instant::now();
+                child.kill().unwrap();
+                (killed, waiter.join().unwrap())
+            });
+            times.push((waited - killed).as_secs_f64() * 1e6);
+            child.wait().unwrap();
+        }
+        metric(&format!("death.{gibibytes}_gib.median"), median(times), "us");
+    }
+}
