@@ -261,7 +261,8 @@ impl Theirs {
         match work {
             Work::RawAwake | Work::RawAsleep => {
                 let awake = if work == Work::RawAwake { Awake::Yes } else { Awake::No };
-                let mut seen = self.raw.sequence(0);
+                // What it has answered: the next one may have come already.
+                let mut seen = self.raw.sequence(1);
                 for _ in 0..count {
                     let bytes = self.raw.receive(0, &mut seen, awake);
                     self.raw.send(1, &bytes);
