@@ -22,6 +22,7 @@ impl Memory {
         let length = usize::try_from(commons.region().length()?).unwrap_or(usize::MAX);
         let words = commons.region().hold_words64(0, length / 8).ok();
         let halves = commons.region().hold_words32(0, length / 4).ok();
+        commons.ease_light_fences();
         Ok(Memory { commons, words, halves })
     }
 
@@ -136,6 +137,15 @@ impl Ground for Memory {
 
     fn wake(&self, word: &AtomicU32, count: u32) -> u32 {
         self.commons.wake(word, count)
+    }
+
+    #[inline(always)]
+    fn fence_light(&self) {
+        self.commons.fence_light();
+    }
+
+    fn fence_heavy(&self) {
+        self.commons.fence_heavy();
     }
 
     #[inline(always)]

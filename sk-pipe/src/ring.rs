@@ -34,8 +34,8 @@
 //!
 //! Pairs of orderings: (P1) who loads a header sees its frame: release at the store, acquire in `look`. (P2) who loads
 //! `head` comes after all that was read before it: release at the store, acquire where room is looked for. (P3) either who
-//! wakes sees that somebody waits, or who waits sees the frame or the room: a sequentially consistent fence between the
-//! two on both sides. (P4) who sees anything that was written over a dropped frame sees that `head` moved: a release fence
+//! wakes sees that somebody waits, or who waits sees the frame or the room: between the two a light fence on the side that
+//! wakes, a heavy one on the side that waits. (P4) who sees anything that was written over a dropped frame sees that `head` moved: a release fence
 //! behind the drop, an acquire fence in front of the load of `head` in `was_dropped`.
 //! (P5) who sees in `head` that a frame was read sees whether it was thrown away: `broken` is stored before `head`, and
 //! loaded after it.
@@ -423,7 +423,7 @@ impl Ring {
     #[inline]
     pub fn wake<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
         // (P3)
-        fence(Ordering::SeqCst);
+        ground.fence_light();
         let at = self.at + side.at();
         let count = ground.u32(at)?.load(Ordering::Relaxed);
         let bell = ground.u32(at + BELL)?.load(Ordering::Relaxed);
@@ -460,7 +460,7 @@ impl Ring {
         let count = EventCount::at(ground, self.at + side.at())?;
         let expected = count.prepare();
         // (P3)
-        fence(Ordering::SeqCst);
+        ground.fence_heavy();
         ground.point("pipe.wait.prepared");
         Ok(match look()? {
             Some(result) => Attempt::Done(result),
@@ -475,7 +475,7 @@ impl Ring {
     pub fn set_bell<G: Ground>(&self, ground: &G, side: Side) -> Result<(), Error> {
         ground.u32(self.at + side.at() + BELL)?.store(1, Ordering::Relaxed);
         // (P3)
-        fence(Ordering::SeqCst);
+        ground.fence_heavy();
         Ok(())
     }
 }

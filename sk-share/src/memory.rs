@@ -45,6 +45,8 @@ mod commons;
 mod copy;
 #[cfg(not(loom))]
 mod descriptors;
+#[cfg(not(loom))]
+mod fences;
 mod region;
 mod roster;
 #[cfg(not(sk_portable))]

@@ -3,11 +3,8 @@
 //! Words in mapped memory are always the standard library's: no model can hold them. What is to be
 //! modelled is written over traits, and gets its words from there.
 
-// For lists that the kernel follows.
-#[cfg(not(sk_portable))]
-pub(crate) use std::sync::atomic::compiler_fence;
 pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 

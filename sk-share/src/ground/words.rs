@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::sync::modelled::{AtomicU32, AtomicU64};
+use crate::sync::modelled::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Where something lies: bytes from the beginning of the memory.
 pub type Offset = u64;
@@ -204,6 +204,20 @@ pub trait Ground {
 
     /// Wakes up to `count` sleepers of `word`, and says how many it woke.
     fn wake(&self, word: &AtomicU32, count: u32) -> u32;
+
+    /// Stands between a store and a load that must not come before it, on the side that does so often. The other
+    /// side has [`fence_heavy`](Ground::fence_heavy) between its own: then one of the two loads sees the other's
+    /// store. Together they do what two sequentially consistent fences do.
+    #[inline(always)]
+    fn fence_light(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    /// As [`fence_light`](Ground::fence_light), on the side that does so seldom. Two of these order each other
+    /// too.
+    fn fence_heavy(&self) {
+        fence(Ordering::SeqCst);
+    }
 
     /// A place between two steps, at which a test may end the agent.
     fn point(&self, _step: &'static str) {}

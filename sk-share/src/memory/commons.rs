@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
+use super::fences;
 use super::{Agent, Region, Roster, Wait, Woken};
 use crate::error::Error;
 use crate::fault;
@@ -45,6 +46,13 @@ impl Commons {
     #[inline]
     pub fn region(&self) -> &Region {
         &self.region
+    }
+
+    /// Has [`fence_light`](Ground::fence_light) cost this process next to nothing, from some milliseconds after the
+    /// first call on; before that, and where the system does not offer it, it is a full fence. A thread is started
+    /// for it, which ends then.
+    pub fn ease_light_fences(&self) {
+        fences::ease();
     }
 
     /// Who lives.
@@ -125,10 +133,10 @@ impl Ground for Commons {
             expected: sleep.expected,
             deaths: super::Deaths::from_count(sleep.deaths),
             owner: sleep.owner.and_then(Agent::of_ref),
-            deadline,
+            deadline: fences::until(deadline),
         };
         Ok(match self.roster.wait(&wait)? {
-            Woken::TimedOut => ground::Woken::TimedOut,
+            Woken::TimedOut if wait.deadline == deadline => ground::Woken::TimedOut,
             Woken::OwnerDied if sleep.owner.is_some_and(|owner| !self.is_dead(owner)) => {
                 // The rest of that process has microseconds to live.
                 std::thread::yield_now();
@@ -148,6 +156,15 @@ impl Ground for Commons {
 
     fn wake(&self, word: &AtomicU32, count: u32) -> u32 {
         super::wake(word, count)
+    }
+
+    #[inline(always)]
+    fn fence_light(&self) {
+        fences::light();
+    }
+
+    fn fence_heavy(&self) {
+        fences::heavy();
     }
 
     /// A copy made by fork holds nothing, and gives nothing back.

@@ -1,5 +1,6 @@
-//! Linux: memory files, futexes, robust lists.
+//! Linux: memory files, futexes, robust lists, barriers.
 
+mod barrier;
 mod file;
 mod fork;
 mod futex;
@@ -7,6 +8,7 @@ mod memory;
 mod robust;
 mod sealed;
 
+pub(crate) use barrier::{barrier_on_all, reach_by_barriers};
 pub(crate) use file::{
     allocate, is_sealed_against_shrinking, open_of_process, seal_shrinking, unnamed_memory,
 };

@@ -24,6 +24,7 @@
 //! error that says so, and opening a region of the other backend is one everywhere.
 
 mod address;
+mod barrier;
 mod file;
 mod fork;
 mod process;
@@ -32,6 +33,7 @@ mod segments;
 mod sleepers;
 
 pub(crate) use address::{Scope, Slept, wait_on, wake};
+pub(crate) use barrier::{barrier_on_all, reach_by_barriers};
 pub(crate) use file::{
     allocate, is_sealed_against_shrinking, open_of_process, seal_shrinking, unnamed_memory,
 };
