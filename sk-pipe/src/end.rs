@@ -197,6 +197,7 @@ impl End {
         Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
+    #[inline]
     fn word(&self, at: Offset) -> Result<u64, Error> {
         // Acquire: what was done before a side said that it ended, or had another holder, is seen.
         Ok(self.commons.u64(at)?.load(Ordering::Acquire))
@@ -204,7 +205,7 @@ impl End {
 
     /// Has this thread be an agent, so that it counts as awake, and its process not as gone before what it does is done.
     /// A thread is an agent of one program: what is of its own needs that, a pipe of another one goes without.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&self) -> bool {
         self.is_of_program && self.commons.me().is_ok()
     }
@@ -214,7 +215,7 @@ impl End {
     }
 
     /// An error in a copy made by fork.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_copied(&self) -> Result<(), Error> {
         if self.commons.has_ended() { Err(Error::new(Reason::Copied)) } else { Ok(()) }
     }
@@ -302,9 +303,15 @@ impl End {
     }
 
     /// Wakes who waits for what was just published, or for the room that was just made.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake(&self, ring: &Ring, side: Side) -> Result<(), Error> {
-        if ring.wake(&self.commons, side)? {
+        if ring.is_waited(&self.commons, side)? { self.wake_waiting(ring, side) } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_waiting(&self, ring: &Ring, side: Side) -> Result<(), Error> {
+        if ring.wake_waiting(&self.commons, side)? {
             self.link.ring();
         }
         Ok(())

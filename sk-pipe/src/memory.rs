@@ -5,9 +5,13 @@ use std::time::Instant;
 
 use sk_share::Error;
 use sk_share::ground::{AgentRef, AtomicU32, AtomicU64, Ground, Offset, Sleep, Woken};
-use sk_share::memory::{Commons, HeldWords};
+use sk_share::memory::{Commons, HeldWords, copy_from_words, copy_to_words};
 
 use crate::sync::Ordering;
+
+/// A shorter message was most likely just written by whoever sends it, in pieces of its fields: the processor has them
+/// at hand one by one, and stalls where it is asked for several at once.
+const LONG: usize = 256;
 
 /// A region of a pipe as the ground of its rings.
 pub(crate) struct Memory {
@@ -32,6 +36,30 @@ impl Memory {
         let from = usize::try_from(at / 8).ok().filter(|_| at.is_multiple_of(8))?;
         self.words.as_deref()?.get(from..from.checked_add(count)?)
     }
+
+    #[cold]
+    #[inline(never)]
+    fn far32(&self, at: Offset) -> Result<&AtomicU32, Error> {
+        self.commons.u32(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn far64(&self, at: Offset) -> Result<&AtomicU64, Error> {
+        self.commons.u64(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_in_far(&self, at: Offset, bytes: &[u8]) -> Result<(), Error> {
+        self.commons.copy_in(at, bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_out_far(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Error> {
+        self.commons.copy_out(at, bytes)
+    }
 }
 
 impl Deref for Memory {
@@ -48,7 +76,7 @@ impl Ground for Memory {
         let place = usize::try_from(at / 4).ok().filter(|_| at.is_multiple_of(4));
         match place.and_then(|place| self.halves.as_deref()?.get(place)) {
             Some(word) => Ok(word),
-            None => self.commons.u32(at),
+            None => self.far32(at),
         }
     }
 
@@ -56,7 +84,7 @@ impl Ground for Memory {
     fn u64(&self, at: Offset) -> Result<&AtomicU64, Error> {
         match self.together(at, 1) {
             Some([word]) => Ok(word),
-            _ => self.commons.u64(at),
+            _ => self.far64(at),
         }
     }
 
@@ -76,28 +104,28 @@ impl Ground for Memory {
     fn copy_in(&self, at: Offset, bytes: &[u8]) -> Result<(), Error> {
         let (whole, rest) = bytes.as_chunks::<8>();
         match self.together(at, whole.len()).filter(|_| rest.is_empty()) {
+            Some(words) if bytes.len() >= LONG => {
+                copy_to_words(bytes, words);
+                Ok(())
+            }
             Some(words) => {
                 for (word, bytes) in words.iter().zip(whole) {
                     word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
                 }
                 Ok(())
             }
-            None => self.commons.copy_in(at, bytes),
+            None => self.copy_in_far(at, bytes),
         }
     }
 
     #[inline(always)]
     fn copy_out(&self, at: Offset, bytes: &mut [u8]) -> Result<(), Error> {
-        let count = bytes.len().div_ceil(8);
-        let Some(words) = self.together(at, count) else {
-            return self.commons.copy_out(at, bytes);
+        let Some(words) = self.together(at, bytes.len().div_ceil(8)) else {
+            return self.copy_out_far(at, bytes);
         };
+        copy_from_words(words, bytes);
         let (whole, rest) = bytes.as_chunks_mut::<8>();
-        let mut words = words.iter();
-        for (bytes, word) in whole.iter_mut().zip(&mut words) {
-            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
-        }
-        if let Some(word) = words.next() {
+        if let (Some(word), false) = (words.get(whole.len()), rest.is_empty()) {
             for (byte, from) in rest.iter_mut().zip(word.load(Ordering::Relaxed).to_ne_bytes()) {
                 *byte = from;
             }

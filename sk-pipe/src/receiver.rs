@@ -39,15 +39,25 @@ pub(crate) struct Receiving<'a, R> {
     of: PhantomData<fn() -> R>,
 }
 
+impl<R: DeserializeOwned> Receiving<'_, R> {
+    #[inline(never)]
+    fn look_for_others(&mut self) -> Result<Option<R>, Error> {
+        match self.rx.look_to_take(&mut Into::Here)? {
+            Some(taken) => self.rx.decode(taken).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
 impl<R: DeserializeOwned> Look for Receiving<'_, R> {
     type Output = R;
 
     #[inline]
     fn look(&mut self) -> Result<Option<R>, Error> {
-        match self.rx.look_to_take(&mut Into::Here)? {
-            Some(taken) => self.rx.decode(taken).map(Some),
-            None => Ok(None),
+        if self.rx.take_here_at_once()? {
+            return self.rx.decode_bytes().map(Some);
         }
+        self.look_for_others()
     }
 
     fn is_likely(&self) -> bool {
@@ -131,11 +141,9 @@ pub(crate) struct ReceivingPlain<'a, T> {
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: Pod> Look for ReceivingPlain<'_, T> {
-    type Output = T;
-
-    #[inline]
-    fn look(&mut self) -> Result<Option<T>, Error> {
+impl<T: Pod> ReceivingPlain<'_, T> {
+    #[inline(never)]
+    fn look_for_others(&mut self) -> Result<Option<T>, Error> {
         let mut value = T::zeroed();
         let bytes = bytemuck::bytes_of_mut(&mut value);
         match self.rx.look_to_take(&mut Into::Buffer(bytes))? {
@@ -143,6 +151,19 @@ impl<T: Pod> Look for ReceivingPlain<'_, T> {
             Some(taken) => Err(Error::damaged("the length of plain data", taken.length as u64)),
             None => Ok(None),
         }
+    }
+}
+
+impl<T: Pod> Look for ReceivingPlain<'_, T> {
+    type Output = T;
+
+    #[inline]
+    fn look(&mut self) -> Result<Option<T>, Error> {
+        let mut value = T::zeroed();
+        if self.rx.take_at_once(bytemuck::bytes_of_mut(&mut value))? {
+            return Ok(Some(value));
+        }
+        self.look_for_others()
     }
 
     #[inline]

@@ -116,6 +116,7 @@ impl Ring {
     pub const CAPACITIES: std::ops::RangeInclusive<u64> =
         if cfg!(loom) { 32..=1 << 30 } else { 4096..=1 << 30 };
 
+    #[inline(always)]
     fn word<'g, G: Ground>(
         &self,
         ground: &'g G,
@@ -130,14 +131,17 @@ impl Ring {
     }
 
     /// Copies to a position, as whole words; what is left of the last one is zero.
+    #[inline(always)]
     fn copy_in<G: Ground>(&self, ground: &G, position: u64, bytes: &[u8]) -> Result<(), Error> {
         let (words, rest) = bytes.split_at(bytes.len() & !7);
         let from = position & (self.capacity - 1);
         let before_end = usize::try_from(self.capacity - from).unwrap_or(usize::MAX);
-        let (one, two) = words.split_at(words.len().min(before_end));
-        ground.copy_in(self.data + from, one)?;
-        if !two.is_empty() {
-            ground.copy_in(self.data, two)?;
+        match words.split_at_checked(before_end) {
+            Some((one, two)) if !two.is_empty() => {
+                ground.copy_in(self.data + from, one)?;
+                ground.copy_in(self.data, two)?;
+            }
+            _ => ground.copy_in(self.data + from, words)?,
         }
         if !rest.is_empty() {
             let mut last = [0; 8];
@@ -154,6 +158,7 @@ impl Ring {
     ///
     /// # Errors
     /// The words of the ring do not lie in the memory.
+    #[inline(always)]
     pub fn copy_out<G: Ground>(
         &self,
         ground: &G,
@@ -162,12 +167,12 @@ impl Ring {
     ) -> Result<(), Error> {
         let from = position & (self.capacity - 1);
         let before_end = usize::try_from(self.capacity - from).unwrap_or(usize::MAX);
-        let (one, two) = bytes.split_at_mut(bytes.len().min(before_end));
-        ground.copy_out(self.data + from, one)?;
-        if !two.is_empty() {
-            ground.copy_out(self.data, two)?;
+        if bytes.len() <= before_end {
+            return Ok(ground.copy_out(self.data + from, bytes)?);
         }
-        Ok(())
+        let (one, two) = bytes.split_at_mut(before_end);
+        ground.copy_out(self.data + from, one)?;
+        Ok(ground.copy_out(self.data, two)?)
     }
 
     fn load_head<G: Ground>(&self, ground: &G) -> Result<u64, Error> {
@@ -212,7 +217,7 @@ impl Ring {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn header<G: Ground>(&self, ground: &G, position: u64) -> Result<Option<Header>, Error> {
         // Acquire: (P1).
         let word = self.word(ground, position)?.load(Ordering::Acquire);
@@ -223,7 +228,7 @@ impl Ring {
     ///
     /// # Errors
     /// The other side has moved `head` where it cannot be.
-    #[inline]
+    #[inline(always)]
     pub fn has_room<G: Ground>(
         &self,
         ground: &G,
@@ -231,23 +236,31 @@ impl Ring {
         bytes: u64,
     ) -> Result<bool, Error> {
         let end = writing.tail + frame_bytes(bytes) + HEADER;
-        if end - writing.head > self.capacity {
-            let head = self.load_head(ground)?;
-            if head < writing.head {
-                let (tail, capacity) = (writing.tail, self.capacity);
-                return Err(Error::new(Reason::DamagedRing { head, tail, capacity }));
-            }
-            self.check(head, writing.tail)?;
-            writing.head = head;
+        if end - writing.head <= self.capacity {
+            return Ok(true);
         }
+        self.look_at_head(ground, writing)?;
         Ok(end - writing.head <= self.capacity)
+    }
+
+    /// What was read since the last look is room.
+    #[inline(never)]
+    fn look_at_head<G: Ground>(&self, ground: &G, writing: &mut Writing) -> Result<(), Error> {
+        let head = self.load_head(ground)?;
+        if head < writing.head {
+            let (tail, capacity) = (writing.tail, self.capacity);
+            return Err(Error::new(Reason::DamagedRing { head, tail, capacity }));
+        }
+        self.check(head, writing.tail)?;
+        writing.head = head;
+        Ok(())
     }
 
     /// Publishes a frame of these bytes, one part behind the other, if there is room.
     ///
     /// # Errors
     /// As for [`has_room`](Self::has_room); a frame can never have so many bytes.
-    #[inline]
+    #[inline(always)]
     pub fn put<G: Ground>(
         &self,
         ground: &G,
@@ -319,7 +332,7 @@ impl Ring {
     ///
     /// # Errors
     /// It is nothing that a writer of ours puts there.
-    #[inline]
+    #[inline(always)]
     pub fn look<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<Option<Header>, Error> {
         self.header(ground, reading.cursor)
     }
@@ -341,7 +354,7 @@ impl Ring {
     ///
     /// # Errors
     /// None that could happen: the words were looked at before.
-    #[inline]
+    #[inline(always)]
     pub fn free<G: Ground>(&self, ground: &G, reading: &Reading) -> Result<(), Error> {
         ground.point("pipe.take.copied");
         // Release: (P2). This store is the commit.
@@ -414,23 +427,29 @@ impl Ring {
         Ok(tail.saturating_sub(head).min(self.capacity))
     }
 
+    /// Whether somebody waits at this side, for who has published what they wait for: then
+    /// [`wake_waiting`](Self::wake_waiting) is to be called.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    #[inline(always)]
+    pub fn is_waited<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
+        // (P3)
+        ground.fence_light();
+        let at = self.at + side.at();
+        let count = ground.u32(at)?.load(Ordering::Relaxed);
+        let bell = ground.u32(at + BELL)?.load(Ordering::Relaxed);
+        Ok(EventCount::<G>::is_waited(count) || bell != 0)
+    }
+
     /// Wakes who sleeps at this side, and says whether a task waits whose process has to be told by the socket.
     ///
     /// What is woken for was stored before.
     ///
     /// # Errors
     /// As for [`copy_out`](Self::copy_out).
-    #[inline]
     pub fn wake<G: Ground>(&self, ground: &G, side: Side) -> Result<bool, Error> {
-        // (P3)
-        ground.fence_light();
-        let at = self.at + side.at();
-        let count = ground.u32(at)?.load(Ordering::Relaxed);
-        let bell = ground.u32(at + BELL)?.load(Ordering::Relaxed);
-        if !EventCount::<G>::is_waited(count) && bell == 0 {
-            return Ok(false);
-        }
-        self.wake_waiting(ground, side)
+        Ok(self.is_waited(ground, side)? && self.wake_waiting(ground, side)?)
     }
 
     /// As [`wake`](Self::wake), without a look whether somebody waits.

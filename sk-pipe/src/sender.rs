@@ -1,13 +1,12 @@
 //! The side of a pipe that sends.
 
+mod sink;
+
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_sink::Sink;
 use serde::Serialize;
 use sk_cereal::{Session, internal};
 use sk_function::{Operation, Source};
@@ -36,6 +35,8 @@ pub struct Sender<S> {
 pub(crate) struct Tx {
     end: Arc<End>,
     writing: Writing,
+    /// How many bytes of a message go in one frame.
+    most_short: usize,
     /// The deaths that were known when the other end was looked at last.
     deaths: u32,
     /// How many messages had descriptors beside them.
@@ -88,6 +89,7 @@ impl Tx {
     pub(crate) fn new(end: &Arc<End>) -> Result<Tx, Error> {
         Ok(Tx {
             writing: end.outgoing.writing(&end.commons)?,
+            most_short: most_short(end),
             end: Arc::clone(end),
             deaths: end.commons.deaths(),
             tags: 0,
@@ -108,74 +110,75 @@ impl Tx {
     }
 
     /// An error where nobody reads any more, as far as that is known without a look at the memory of the dead.
-    #[inline]
+    #[inline(always)]
     fn check(&mut self) -> Result<(), Error> {
-        self.end.check_copied()?;
+        // What this thread has published is seen before it counts as dead. An agent is no copy.
+        if !self.end.enter() {
+            self.end.check_copied()?;
+        }
+        let deaths = self.end.commons.deaths();
+        let is_news = deaths != self.deaths || self.end.was_gone() || self.is_closed;
+        if is_news || self.end.has_peer_ended(ENDED_RECEIVING)? {
+            return self.look_for_reader(deaths);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for_reader(&mut self, deaths: u32) -> Result<(), Error> {
         if self.is_closed {
             return Err(Error::new(Reason::Closed { what: "this end was closed" }));
         }
-        // What this thread has published is seen before it counts as dead.
-        self.end.enter();
-        let deaths = self.end.commons.deaths();
-        let is_news = deaths != self.deaths || self.end.was_gone();
         // Between two lives it looks each time: that none follows is no death.
-        if (is_news || self.end.has_peer_ended(ENDED_RECEIVING)?)
-            && self.end.look_at_peer(ENDED_RECEIVING, None)?
-        {
+        if self.end.look_at_peer(ENDED_RECEIVING, None)? {
             self.deaths = deaths;
         }
         Ok(())
     }
 
     /// Sends bytes that fit into a frame, if there is room.
-    #[inline]
+    #[inline(always)]
     fn send_short(&mut self, flags: u64, prefix: &[u8], bytes: &[u8]) -> Result<bool, Error> {
         let Tx { end, writing, .. } = self;
-        loop {
-            if end.outgoing.put(&end.commons, writing, flags, prefix, bytes)? {
-                end.wake(&end.outgoing, Side::Items)?;
-                return Ok(true);
-            }
-            match end.sends_by {
-                Overflow::Block => return Ok(false),
-                Overflow::Fail => {
-                    let bytes = bytes.len() as u64;
-                    let capacity = end.outgoing.capacity;
-                    return Err(Error::new(Reason::NoRoom { bytes, capacity }));
-                }
-                Overflow::DropOldest => {
-                    end.outgoing.drop_oldest(&end.commons, writing)?;
-                }
-            }
+        if end.outgoing.put(&end.commons, writing, flags, prefix, bytes)? {
+            end.wake(&end.outgoing, Side::Items)?;
+            return Ok(true);
         }
+        if end.sends_by == Overflow::Block {
+            return Ok(false);
+        }
+        self.send_to_full(flags, prefix, bytes)
     }
 
-    /// How many bytes of a message go in one frame.
-    fn most_short(&self) -> usize {
-        let capacity = self.ring().capacity;
-        let most = match self.end.sends_by {
-            Overflow::Block => capacity / 4,
-            // Several frames would have to be waited for, or be dropped by halves.
-            Overflow::Fail | Overflow::DropOldest => self.ring().most() - FILES_PREFIX as u64,
-        };
-        usize::try_from(most).unwrap_or(usize::MAX)
+    /// As [`send_short`](Self::send_short), where a full ring is not waited for.
+    #[cold]
+    #[inline(never)]
+    fn send_to_full(&mut self, flags: u64, prefix: &[u8], bytes: &[u8]) -> Result<bool, Error> {
+        let Tx { end, writing, .. } = self;
+        while !end.outgoing.put(&end.commons, writing, flags, prefix, bytes)? {
+            if end.sends_by == Overflow::Fail {
+                let bytes = bytes.len() as u64;
+                let capacity = end.outgoing.capacity;
+                return Err(Error::new(Reason::NoRoom { bytes, capacity }));
+            }
+            end.outgoing.drop_oldest(&end.commons, writing)?;
+        }
+        end.wake(&end.outgoing, Side::Items)?;
+        Ok(true)
     }
 
     /// An error for a message that has to be waited for.
     fn check_short(&self, bytes: usize) -> Result<(), Error> {
-        let most = self.most_short();
+        let most = self.most_short;
         if bytes > most { Err(Error::too_long(bytes as u64, most as u64)) } else { Ok(()) }
     }
 
-    /// One look: sends what there is room for, and says whether that was all.
-    #[inline]
+    /// One look: sends a message of one frame, if there is room.
+    #[inline(always)]
     fn look_to_send(&mut self, bytes: &[u8]) -> Result<bool, Error> {
         self.check()?;
-        if bytes.len() <= self.most_short() {
-            self.send_short(FIRST | LAST, &[], bytes)
-        } else {
-            Ok(false)
-        }
+        self.send_short(FIRST | LAST, &[], bytes)
     }
 
     /// As [`look_to_send`](Self::look_to_send), of any message.
@@ -208,7 +211,7 @@ impl Tx {
             prefix.extend_from_slice(&tag.to_le_bytes());
             prefix.extend_from_slice(&(table.as_fds().len() as u64).to_le_bytes());
         }
-        let most = self.most_short();
+        let most = self.most_short;
         let is_done = if bytes.len() <= most {
             self.send_short(flags | LAST, &prefix, bytes)?
         } else if self.end.sends_by == Overflow::Block {
@@ -231,7 +234,7 @@ impl Tx {
         if files.sent > 0 || progress.sent > 0 || self.end.sends_by == Overflow::DropOldest {
             return Ok(true);
         }
-        let length = (bytes.len().min(self.most_short()) + FILES_PREFIX) as u64;
+        let length = (bytes.len().min(self.most_short) + FILES_PREFIX) as u64;
         let Tx { end, writing, .. } = self;
         let has_room = end.outgoing.has_room(&end.commons, writing, length)?;
         if !has_room && end.sends_by == Overflow::Fail {
@@ -259,7 +262,7 @@ impl Tx {
         bytes: &[u8],
         progress: &mut Progress,
     ) -> Result<bool, Error> {
-        let most = self.most_short() - FILES_PREFIX - PARTS_PREFIX;
+        let most = self.most_short - FILES_PREFIX - PARTS_PREFIX;
         // One that never lies in the ring as a whole is sent once it was taken.
         let is_whole = bytes.len() as u64 <= most_whole(self.ring());
         while progress.sent < bytes.len() {
@@ -290,20 +293,31 @@ impl Tx {
 
     /// A value as a message.
     fn encode<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Message, Error> {
-        let mut bytes = std::mem::take(&mut self.scratch);
-        bytes.clear();
-        let files = match internal::append(value, &mut bytes) {
-            Ok(()) => None,
+        let files = self.encode_to_scratch(value)?;
+        Ok(Message {
+            bytes: std::mem::take(&mut self.scratch),
+            files,
+            progress: Progress::default(),
+        })
+    }
+
+    /// Puts the bytes of a value where they are sent from, and gives what goes beside them.
+    #[inline]
+    fn encode_to_scratch<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> Result<Option<Files>, Error> {
+        self.scratch.clear();
+        match internal::append(value, &mut self.scratch) {
+            Ok(()) => Ok(None),
             Err(error) if error.is_session() => {
-                bytes.clear();
-                self.encode_in_session(value, &mut bytes)?
-            }
-            Err(error) => {
+                let mut bytes = std::mem::take(&mut self.scratch);
+                let files = self.encode_in_session(value, &mut bytes);
                 self.scratch = bytes;
-                return Err(error.into());
+                files
             }
-        };
-        Ok(Message { bytes, files, progress: Progress::default() })
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What is more than its bytes.
@@ -346,6 +360,16 @@ impl Tx {
     }
 }
 
+/// How many bytes of a message go in one frame.
+fn most_short(end: &End) -> usize {
+    let most = match end.sends_by {
+        Overflow::Block => end.outgoing.capacity / 4,
+        // Several frames would have to be waited for, or be dropped by halves.
+        Overflow::Fail | Overflow::DropOldest => end.outgoing.most() - FILES_PREFIX as u64,
+    };
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
 /// A buffer for more than this is not kept for the next message.
 const KEPT: usize = 1 << 20;
 
@@ -360,27 +384,49 @@ pub(crate) struct Sending<'a, S: ?Sized> {
     tx: &'a mut Tx,
     value: &'a S,
     /// Once it was encoded and there was no room.
-    message: Option<Message>,
+    message: Option<Box<Message>>,
 }
 
 impl<S: Serialize + ?Sized> Sending<'_, S> {
     #[inline]
     fn look_first(&mut self) -> Result<Option<()>, Error> {
-        self.tx.flush()?;
-        if self.tx.pending.is_some() {
+        let tx = &mut *self.tx;
+        if tx.pending.is_some() {
+            tx.flush()?;
+            if tx.pending.is_some() {
+                return Ok(None);
+            }
+        }
+        let files = tx.encode_to_scratch(self.value)?;
+        if files.is_none() && tx.scratch.len() <= tx.most_short {
+            // Borrowed for the call: most messages go at once, and nothing of them is moved.
+            let bytes = std::mem::take(&mut tx.scratch);
+            let sent = tx.look_to_send(&bytes);
+            tx.scratch = bytes;
+            if sent? {
+                return Ok(Some(()));
+            }
+        }
+        self.look_with(files)
+    }
+
+    /// The message that has just been encoded, and did not go at once.
+    #[inline(never)]
+    fn look_with(&mut self, files: Option<Files>) -> Result<Option<()>, Error> {
+        let bytes = std::mem::take(&mut self.tx.scratch);
+        self.message = Some(Box::new(Message { bytes, files, progress: Progress::default() }));
+        self.look_again()
+    }
+
+    fn look_again(&mut self) -> Result<Option<()>, Error> {
+        let Some(message) = &mut self.message else { return self.look_first() };
+        if !self.tx.look_to_send_any(message)? {
             return Ok(None);
         }
-        let mut message = self.tx.encode(self.value)?;
-        if message.files.is_none() && self.tx.look_to_send(&message.bytes)? {
-            self.tx.sent(message);
-            return Ok(Some(()));
+        if let Some(message) = self.message.take() {
+            self.tx.sent(*message);
         }
-        if self.tx.look_to_send_any(&mut message)? {
-            self.tx.sent(message);
-            return Ok(Some(()));
-        }
-        self.message = Some(message);
-        Ok(None)
+        Ok(Some(()))
     }
 }
 
@@ -389,14 +435,7 @@ impl<S: Serialize + ?Sized> Look for Sending<'_, S> {
 
     #[inline]
     fn look(&mut self) -> Result<Option<()>, Error> {
-        let Some(message) = &mut self.message else { return self.look_first() };
-        if !self.tx.look_to_send_any(message)? {
-            return Ok(None);
-        }
-        if let Some(message) = self.message.take() {
-            self.tx.sent(message);
-        }
-        Ok(Some(()))
+        if self.message.is_none() { self.look_first() } else { self.look_again() }
     }
 
     fn is_likely(&self) -> bool {
@@ -421,22 +460,18 @@ pub(crate) struct SendingBytes<'a> {
     progress: Progress,
 }
 
-impl Look for SendingBytes<'_> {
-    type Output = ();
-
-    #[inline]
-    fn look(&mut self) -> Result<Option<()>, Error> {
+impl SendingBytes<'_> {
+    /// A message that takes several frames, or has to be waited for.
+    #[inline(never)]
+    fn look_slowly(&mut self) -> Result<Option<()>, Error> {
         let SendingBytes { tx, bytes, progress } = self;
-        if bytes.len() <= tx.most_short() {
-            if tx.look_to_send(bytes)? {
-                return Ok(Some(()));
-            }
+        if bytes.len() <= tx.most_short {
             tx.end.look_at_peer(ENDED_RECEIVING, None)?;
             return Ok(None);
         }
         tx.check()?;
         if tx.end.sends_by != Overflow::Block {
-            return Err(Error::too_long(bytes.len() as u64, tx.most_short() as u64));
+            return Err(Error::too_long(bytes.len() as u64, tx.most_short as u64));
         }
         let total = (bytes.len() as u64).to_le_bytes();
         let is_done = loop {
@@ -450,6 +485,18 @@ impl Look for SendingBytes<'_> {
             tx.end.look_at_peer(ENDED_RECEIVING, None)?;
         }
         Ok(is_done.then_some(()))
+    }
+}
+
+impl Look for SendingBytes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn look(&mut self) -> Result<Option<()>, Error> {
+        if self.bytes.len() <= self.tx.most_short && self.tx.look_to_send(self.bytes)? {
+            return Ok(Some(()));
+        }
+        self.look_slowly()
     }
 
     fn is_likely(&self) -> bool {
@@ -616,65 +663,6 @@ impl Tx {
             }
         }
         Ok(())
-    }
-}
-
-/// What one waits for who flushes.
-struct Flushing<'a>(&'a mut Tx);
-
-impl Look for Flushing<'_> {
-    type Output = ();
-
-    fn look(&mut self) -> Result<Option<()>, Error> {
-        self.0.flush()?;
-        Ok(self.0.pending.is_none().then_some(()))
-    }
-
-    fn is_likely(&self) -> bool {
-        self.0.ring().is_read(&self.0.end.commons, &self.0.writing)
-    }
-
-    fn place(&self) -> (Ring, Side) {
-        (*self.0.ring(), Side::Room)
-    }
-}
-
-impl<S> Sender<S> {
-    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let end = Arc::clone(&self.tx.end);
-        end.poll(&mut Flushing(&mut self.tx), cx)
-    }
-}
-
-/// One message at a time waits here for room in the pipe.
-impl<S: Serialize> Sink<S> for Sender<S> {
-    type Error = Error;
-
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll_flushed(cx)
-    }
-
-    fn start_send(self: Pin<&mut Self>, item: S) -> Result<(), Error> {
-        let tx = &mut self.get_mut().tx;
-        let message = tx.encode(&item)?;
-        // What was left here before is sent before; a sink is ready when nothing is.
-        if tx.pending.replace(message).is_some() {
-            return Err(Error::endpoint("a message was given to a sink that was not ready"));
-        }
-        tx.flush()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll_flushed(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let sender = self.get_mut();
-        let flushed = sender.poll_flushed(cx);
-        if flushed.is_ready() {
-            sender.close();
-        }
-        flushed
     }
 }
 

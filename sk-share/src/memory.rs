@@ -60,7 +60,7 @@ mod wait;
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
-pub use crate::sys::HeldWords;
+pub use crate::sys::{HeldWords, copy_from_words, copy_to_words};
 #[cfg(not(loom))]
 pub use commons::Commons;
 #[cfg(not(loom))]

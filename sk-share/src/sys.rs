@@ -3,6 +3,7 @@
 //! One folder a backend. `cfg(sk_portable)` chooses the portable one, of which section 12 of PROTOCOL.md
 //! tells; what both need lies beside them.
 
+mod copy;
 mod file;
 mod mapping;
 mod pass;
@@ -13,6 +14,7 @@ mod linux;
 #[cfg(sk_portable)]
 mod portable;
 
+pub use copy::{copy_from_words, copy_to_words};
 pub(crate) use file::{
     file_size_limit, grow_to, identity_of_file, inherited, random, read_at, size_of_file, write_at,
 };

@@ -50,7 +50,8 @@ fn main() {
     let groups: [&[(&str, Work, u64)]; 6] = [
         &[
             ("round_trip.awake.raw", Work::RawAwake, 20_000),
-            ("round_trip.awake.pipe", Work::PipeAwake, 20_000),
+            ("round_trip.awake.plain", Work::PlainAwake, 20_000),
+            ("round_trip.awake.encoded", Work::PipeAwake, 20_000),
         ],
         &[
             ("round_trip.asleep.futex", Work::RawAsleep, 40),

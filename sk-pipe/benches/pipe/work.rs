@@ -16,6 +16,9 @@ pub(crate) struct Message {
     words: [u64; 8],
 }
 
+/// The same, of which every pattern of bits is one.
+type PlainMessage = Plain<[u64; 8]>;
+
 pub(crate) const MIB: usize = 1 << 20;
 const FOUR: usize = 4;
 
@@ -27,6 +30,7 @@ const ASLEEP: Duration = Duration::from_micros(200);
 pub(crate) enum Work {
     /// Round trips, both sides awake.
     RawAwake,
+    PlainAwake,
     PipeAwake,
     /// Round trips, both sides asleep in between.
     RawAsleep,
@@ -61,14 +65,14 @@ pub(crate) struct Things<E, O, P, B> {
 pub(crate) type Mine = Things<
     Anchor<Message, Message>,
     Anchor<Message, u64>,
-    Anchor<Plain<[u64; 8]>, u64>,
+    Anchor<PlainMessage, PlainMessage>,
     Anchor<RawBytes, u64>,
 >;
 /// The partner has the points.
 pub(crate) type Theirs = Things<
     Point<Message, Message>,
     Point<u64, Message>,
-    Point<u64, Plain<[u64; 8]>>,
+    Point<PlainMessage, PlainMessage>,
     Point<u64, RawBytes>,
 >;
 
@@ -77,7 +81,7 @@ pub(crate) type Theirs = Things<
 pub(crate) struct Points {
     pub(crate) echo: Point<Message, Message>,
     pub(crate) one_way: Point<u64, Message>,
-    pub(crate) plain: Point<u64, Plain<[u64; 8]>>,
+    pub(crate) plain: Point<PlainMessage, PlainMessage>,
     pub(crate) bulk: Point<u64, RawBytes>,
     pub(crate) four: Vec<Point<u64, Message>>,
 }
@@ -86,7 +90,8 @@ pub(crate) fn make(raw: Raw, socket: UnixStream) -> (Mine, Points) {
     let (echo, its_echo) = pair().unwrap();
     let (one_way, its_one_way) = pair().unwrap();
     let (plain, its_plain) = pair().unwrap();
-    let (bulk, its_bulk) = builder().capacity_there(MIB as u64).pair().unwrap();
+    // As much as the bare ring has.
+    let (bulk, its_bulk) = builder().capacity_there(4 * MIB as u64).pair().unwrap();
     let (four, its_four) = (0..FOUR).map(|_| pair().unwrap()).unzip();
     let mine = Things { raw, socket, echo, one_way, plain, bulk, four };
     let points = Points {
@@ -159,6 +164,13 @@ impl Mine {
                     assert_eq!(self.raw.receive(1, &mut seen, Awake::Yes), bytes_of(number));
                 }
             }
+            Work::PlainAwake => {
+                for number in 0..count {
+                    let words = message(number).words;
+                    self.plain.send_plain(&words).wait().unwrap();
+                    assert_eq!(self.plain.recv_plain().wait().unwrap(), words);
+                }
+            }
             Work::PipeAwake => {
                 for number in 0..count {
                     self.echo.send(&message(number)).wait().unwrap();
@@ -225,7 +237,7 @@ impl Mine {
                 for number in 0..count {
                     sender.send_plain(&message(number).words).wait().unwrap();
                 }
-                assert_eq!(receiver.recv().wait().unwrap(), count * (count - 1) / 2);
+                assert_eq!(receiver.recv_plain().wait().unwrap()[0], count * (count - 1) / 2);
             }
             Work::PipeOneWay => {
                 let (sender, receiver) = self.one_way.halves();
@@ -268,6 +280,12 @@ impl Theirs {
                     self.raw.send(1, &bytes);
                 }
             }
+            Work::PlainAwake => {
+                for _ in 0..count {
+                    let words = self.plain.recv_plain().wait().unwrap();
+                    self.plain.send_plain(&words).wait().unwrap();
+                }
+            }
             Work::PipeAwake | Work::PipeAsleep => {
                 for _ in 0..count {
                     let message = self.echo.recv().wait().unwrap();
@@ -307,7 +325,7 @@ impl Theirs {
             Work::PlainOneWay => {
                 let (sender, receiver) = self.plain.halves().unwrap();
                 let sum = (0..count).map(|_| receiver.recv_plain().wait().unwrap()[0]).sum();
-                sender.send(&sum).wait().unwrap();
+                sender.send_plain(&[sum; 8]).wait().unwrap();
             }
             Work::PipeOneWay => {
                 let (sender, receiver) = self.one_way.halves().unwrap();

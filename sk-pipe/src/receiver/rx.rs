@@ -95,6 +95,49 @@ impl Rx {
         self.look_for_end(into)
     }
 
+    /// A message of one frame that is there, into this buffer if it has that length: the way of nearly all. `false`: whatever
+    /// is there, it is not that.
+    #[inline(always)]
+    pub(super) fn take_at_once(&mut self, buffer: &mut [u8]) -> Result<bool, Error> {
+        let Some(header) = self.whole_frame()? else { return Ok(false) };
+        if header.bytes as usize != buffer.len() {
+            return Ok(false);
+        }
+        self.end.incoming.copy_out(&self.end.commons, self.reading.cursor + HEADER, buffer)?;
+        self.go_behind(header)?;
+        Ok(true)
+    }
+
+    /// As [`take_at_once`](Self::take_at_once), into `bytes`, whatever its length.
+    #[inline(always)]
+    pub(super) fn take_here_at_once(&mut self) -> Result<bool, Error> {
+        let Some(header) = self.whole_frame()? else { return Ok(false) };
+        resize(&mut self.bytes, header.bytes as usize)?;
+        let from = self.reading.cursor + HEADER;
+        self.end.incoming.copy_out(&self.end.commons, from, &mut self.bytes)?;
+        self.go_behind(header)?;
+        Ok(true)
+    }
+
+    /// The frame that is read next, if it is there, is a whole message with nothing beside it, and nobody drops it.
+    #[inline(always)]
+    fn whole_frame(&mut self) -> Result<Option<Header>, Error> {
+        self.end.check_copied()?;
+        if self.is_closed || self.end.receives_by == Overflow::DropOldest || self.parts.is_some() {
+            return Ok(None);
+        }
+        let found = self.end.incoming.look(&self.end.commons, &self.reading)?;
+        Ok(found.filter(|header| header.flags == FIRST | LAST))
+    }
+
+    #[inline(always)]
+    fn go_behind(&mut self, header: Header) -> Result<(), Error> {
+        self.reading.cursor += header.frame_bytes();
+        self.streak = self.streak.saturating_add(1);
+        self.free()
+    }
+
+    #[inline(never)]
     pub(super) fn look_for_end(&mut self, into: &mut Into<'_>) -> Result<Option<Taken>, Error> {
         let Err(end) = self.end.look_at_peer(ENDED_SENDING, Some(&mut self.told)) else {
             return Ok(None);
@@ -325,7 +368,7 @@ impl Rx {
         Ok(true)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn free(&mut self) -> Result<(), Error> {
         self.freed = self.reading.cursor;
         self.end.incoming.free(&self.end.commons, &self.reading)?;
@@ -333,33 +376,44 @@ impl Rx {
     }
 
     /// The value in the message that was taken.
-    #[inline]
     pub(super) fn decode<R: DeserializeOwned>(&mut self, taken: Taken) -> Result<R, Error> {
-        let decoded = match taken.files {
-            None => internal::from_slice(&self.bytes).map_err(Error::from),
-            Some(files) => {
-                let session = Session::hand_over();
-                session.put(files);
-                let decoded = session.enter(|| internal::from_slice(&self.bytes));
-                decoded.map_err(|error| Error::of_session(&session, error))
-            }
-        };
+        let Some(files) = taken.files else { return self.decode_bytes() };
+        let session = Session::hand_over();
+        session.put(files);
+        let decoded = session.enter(|| internal::from_slice(&self.bytes));
+        self.let_go();
+        decoded.map_err(|error| Error::of_session(&session, error))
+    }
+
+    /// The value in the message that was taken, which had nothing beside it.
+    #[inline]
+    pub(super) fn decode_bytes<R: DeserializeOwned>(&mut self) -> Result<R, Error> {
+        let decoded = internal::from_slice(&self.bytes);
+        if self.bytes.capacity() > RESERVED {
+            self.let_go();
+        }
+        decoded.map_err(Error::from)
+    }
+
+    /// A large buffer is not kept.
+    fn let_go(&mut self) {
         if self.bytes.capacity() > RESERVED {
             self.bytes = Vec::new();
         }
-        decoded
     }
 }
 
 /// Has a buffer hold so many bytes, whatever they are.
+#[inline(always)]
 fn resize(bytes: &mut Vec<u8>, length: usize) -> Result<(), Error> {
-    if length > bytes.len() {
-        let more = length - bytes.len();
-        bytes.try_reserve(more).map_err(|error| {
-            let error = std::io::Error::new(std::io::ErrorKind::OutOfMemory, error);
-            Error::system("no memory for a message", length as u64, error)
-        })?;
-    }
+    if length == bytes.len() { Ok(()) } else { resize_to_other(bytes, length) }
+}
+
+fn resize_to_other(bytes: &mut Vec<u8>, length: usize) -> Result<(), Error> {
+    bytes.try_reserve(length.saturating_sub(bytes.len())).map_err(|error| {
+        let error = std::io::Error::new(std::io::ErrorKind::OutOfMemory, error);
+        Error::system("no memory for a message", length as u64, error)
+    })?;
     bytes.resize(length, 0);
     Ok(())
 }

@@ -123,6 +123,7 @@ impl Ground for Commons {
         is_dead && !(of.of_process && self.roster.has_living_sibling(agent))
     }
 
+    #[inline]
     fn deaths(&self) -> u32 {
         self.roster.deaths().count()
     }

@@ -5,8 +5,11 @@
 //! of it are changed.
 
 use crate::sync::{AtomicU64, Ordering};
+use crate::sys::{copy_from_words, copy_to_words};
 
 const WORD: usize = size_of::<u64>();
+/// From here on whole lines are moved at a time. What was just written word by word is read back faster that way too.
+const LONG: usize = 256;
 
 /// Copies the bytes from `skip` bytes behind the start of `words` on.
 pub(super) fn read(words: &[AtomicU64], skip: usize, mut to: &mut [u8]) {
@@ -18,6 +21,12 @@ pub(super) fn read(words: &[AtomicU64], skip: usize, mut to: &mut [u8]) {
         let (head, rest) = to.split_at_mut(to.len().min(WORD - skip));
         copy(bytes.get(skip..).unwrap_or_default(), head);
         to = rest;
+    }
+    if to.len() >= LONG {
+        let (whole, tail) = to.split_at_mut(to.len() / WORD * WORD);
+        copy_from_words(words.as_slice(), whole);
+        words = words.as_slice().get(whole.len() / WORD..).unwrap_or_default().iter();
+        to = tail;
     }
     let (whole, tail) = to.as_chunks_mut::<WORD>();
     for (bytes, word) in whole.iter_mut().zip(&mut words) {
@@ -39,6 +48,12 @@ pub(super) fn write(words: &[AtomicU64], skip: usize, mut from: &[u8]) {
         let (head, rest) = from.split_at(from.len().min(WORD - skip));
         write_part(word, skip, head);
         from = rest;
+    }
+    if from.len() >= LONG {
+        let (whole, tail) = from.split_at(from.len() / WORD * WORD);
+        copy_to_words(whole, words.as_slice());
+        words = words.as_slice().get(whole.len() / WORD..).unwrap_or_default().iter();
+        from = tail;
     }
     let (whole, tail) = from.as_chunks::<WORD>();
     for (bytes, word) in whole.iter().zip(&mut words) {

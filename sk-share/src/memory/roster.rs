@@ -112,6 +112,7 @@ impl Deaths {
         Deaths(count)
     }
 
+    #[inline]
     pub(crate) fn count(self) -> u32 {
         self.0
     }
@@ -336,6 +337,7 @@ impl Roster {
     /// How many deaths of members this process has noticed. Ask before you look at anything that
     /// another process may leave unfinished, and give the answer to [`wait`](Self::wait), which returns
     /// when there is another death.
+    #[inline]
     pub fn deaths(&self) -> Deaths {
         // (B3) with the count in `life.rs`: what the dead did before is seen by whoever sees the count.
         Deaths(self.shared().deaths.load(Ordering::Acquire))
