@@ -374,7 +374,7 @@ impl End {
             if begin.elapsed() > REST_OF_A_PROCESS {
                 return Ok(false);
             }
-            std::thread::yield_now();
+            self.nap()?;
         }
         let process = self.process_of(peer);
         let supervisor = Member::from_bits(self.word(peer.word(layout::SUPERVISOR))?);
@@ -390,6 +390,14 @@ impl End {
         }
         self.was_dead.store(true, Ordering::Relaxed);
         Err(Error::new(Reason::Disconnected { process }))
+    }
+
+    /// Leaves the processor to who is about to end, which may be one that this thread ran on all the time.
+    fn nap(&self) -> Result<(), Error> {
+        let deadline = Some(std::time::Instant::now() + NAP);
+        let sleep = self.incoming.any_sleep(&self.commons)?;
+        self.commons.wait(&sleep, deadline)?;
+        Ok(())
     }
 
     /// Whether the other end was found lost or dead, so that whoever sends has to look at it.
@@ -602,6 +610,8 @@ const _: () = assert!(MOST_NAME as u64 + 8 == layout::NAME_BYTES);
 
 /// What a process takes that is ending, if there is nothing wrong with it. Then those who wait look in five seconds.
 const REST_OF_A_PROCESS: std::time::Duration = std::time::Duration::from_millis(50);
+
+const NAP: std::time::Duration = std::time::Duration::from_micros(50);
 
 /// Tells names of types apart: FNV-1a (Fowler, Noll and Vo), 64 bits.
 pub(crate) fn fingerprint(name: &[u8]) -> u64 {

@@ -40,7 +40,7 @@
 //! (P5) who sees in `head` that a frame was read sees whether it was thrown away: `broken` is stored before `head`, and
 //! loaded after it.
 
-use sk_share::ground::{Attempt, EventCount, Ground, Offset};
+use sk_share::ground::{Attempt, EventCount, Ground, Offset, Sleep};
 
 use crate::error::{Error, Reason};
 use crate::frame::frame_bytes;
@@ -485,6 +485,16 @@ impl Ring {
             Some(result) => Attempt::Done(result),
             None => Attempt::Sleep(count.sleep(deaths, expected, None)),
         })
+    }
+
+    /// What who only wants to sleep a little may sleep on.
+    ///
+    /// # Errors
+    /// As for [`copy_out`](Self::copy_out).
+    pub(crate) fn any_sleep<G: Ground>(&self, ground: &G) -> Result<Sleep, Error> {
+        let deaths = ground.deaths();
+        let count = EventCount::at(ground, self.at + ITEMS)?;
+        Ok(count.sleep(deaths, count.look(), None))
     }
 
     /// Says that a task waits at this side; it looks again after that.

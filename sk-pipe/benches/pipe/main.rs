@@ -135,11 +135,17 @@ fn pin(processors: &[usize]) {
 /// What an idle pipe takes.
 fn show_memory() {
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = descriptors();
+    let (before, bytes_before) = (descriptors(), bytes_of_regions());
     let pipes: Vec<_> = (0..100).map(|_| pair::<u64, u64>().unwrap()).collect();
     let each = (descriptors() - before) as f64 / pipes.len() as f64;
     metric("memory.descriptors_of_both_ends_in_one_process", each, "count");
-    let bytes: u64 = std::fs::read_dir("/proc/self/fd")
+    let bytes = bytes_of_regions() - bytes_before;
+    metric("memory.pipe", bytes as f64 / pipes.len() as f64, "bytes");
+}
+
+/// What the files take that are mapped here and have no name.
+fn bytes_of_regions() -> u64 {
+    std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|file| {
             let path = file.ok()?.path();
@@ -148,8 +154,7 @@ fn show_memory() {
             is_ours.then(|| std::fs::metadata(path).ok()).flatten()
         })
         .map(|metadata| metadata.len())
-        .sum();
-    metric("memory.pipe", bytes as f64 / pipes.len() as f64, "bytes");
+        .sum()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
