@@ -1,4 +1,7 @@
 //! How long it takes from a SIGKILL until who waits at the other end knows, also when the dead one had much memory.
+//!
+//! Once with the dying one on a processor of its own, and once wherever the kernel puts both: then who is woken may have to
+//! wait behind the kernel taking that memory down, which newer kernels interrupt at a tick only.
 
 use std::process::{Child, Command};
 use std::time::Instant;
@@ -34,30 +37,40 @@ fn start(kind: &str, point: &Point<(), ()>) -> Child {
     child
 }
 
-pub(crate) fn compare(processors: &[usize; 2]) {
-    pin(processors);
-    for gibibytes in [0, 4] {
-        let rounds = if gibibytes == 0 { ROUNDS } else { ROUNDS / 3 };
-        let mut times = Vec::new();
-        for _ in 0..rounds {
-            let (mut anchor, point) = pair::<(), ()>().unwrap();
-            let mut child = start(&gibibytes.to_string(), &point);
-            drop(point);
-            anchor.recv().wait().unwrap();
-            let (killed, waited) = std::thread::scope(|scope| {
-                let waiter = scope.spawn(|| {
-                    let error = anchor.recv().wait().unwrap_err();
-                    assert!(error.is_disconnected(), "{error}");
-                    Instant::now()
-                });
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                let killed = Instant::now();
-                child.kill().unwrap();
-                (killed, waiter.join().unwrap())
-            });
-            times.push((waited - killed).as_secs_f64() * 1e6);
-            child.wait().unwrap();
-        }
+pub(crate) fn compare(processors: [usize; 2]) {
+    for (gibibytes, rounds) in [(0, ROUNDS), (4, ROUNDS / 3)] {
+        let times = times(gibibytes, rounds, processors.map(Some));
         metric(&format!("death.{gibibytes}_gib.median"), median(times), "us");
     }
+    pin(&processors);
+    let times = times(4, ROUNDS / 3, [None; 2]);
+    metric("death.4_gib_anywhere.median", median(times), "us");
+}
+
+/// The times of so many deaths, of who waits on one processor and who dies on the other.
+fn times(gibibytes: usize, rounds: usize, processors: [Option<usize>; 2]) -> Vec<f64> {
+    let [waits_on, dies_on] = processors;
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let (mut anchor, point) = pair::<(), ()>().unwrap();
+        dies_on.iter().for_each(|processor| pin(&[*processor]));
+        let mut child = start(&gibibytes.to_string(), &point);
+        waits_on.iter().for_each(|processor| pin(&[*processor]));
+        drop(point);
+        anchor.recv().wait().unwrap();
+        let (killed, noticed) = std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let error = anchor.recv().wait().unwrap_err();
+                assert!(error.is_disconnected(), "{error}");
+                Instant::now()
+            });
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            let killed = Instant::now();
+            child.kill().unwrap();
+            (killed, waiter.join().unwrap())
+        });
+        times.push((noticed - killed).as_secs_f64() * 1e6);
+        child.wait().unwrap();
+    }
+    times
 }

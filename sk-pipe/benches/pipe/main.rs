@@ -95,7 +95,7 @@ fn main() {
     drop(control);
     assert!(child.wait().unwrap().success());
     if is_wanted("death") {
-        deaths::compare(&processors);
+        deaths::compare(processors);
     }
     if is_wanted("memory") {
         show_memory();
