@@ -37,14 +37,28 @@ fn start(kind: &str, point: &Point<(), ()>) -> Child {
     child
 }
 
-pub(crate) fn compare(processors: [usize; 2]) {
+/// Both ways, each in a process of its own: the threads of this one are where they are.
+pub(crate) fn compare() {
+    for kind in [APART, ANYWHERE] {
+        let status = Command::new("/proc/self/exe").env(KIND, kind).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+pub(crate) const APART: &str = "deaths apart";
+pub(crate) const ANYWHERE: &str = "deaths anywhere";
+
+pub(crate) fn compare_as(kind: &str, processors: [usize; 2]) {
+    if kind == ANYWHERE {
+        metric("death.4_gib_anywhere.median", median(times(4, ROUNDS / 3, [None; 2])), "us");
+        return;
+    }
+    // With all threads that are started from here on.
+    pin(&processors[..1]);
     for (gibibytes, rounds) in [(0, ROUNDS), (4, ROUNDS / 3)] {
         let times = times(gibibytes, rounds, processors.map(Some));
         metric(&format!("death.{gibibytes}_gib.median"), median(times), "us");
     }
-    pin(&processors);
-    let times = times(4, ROUNDS / 3, [None; 2]);
-    metric("death.4_gib_anywhere.median", median(times), "us");
 }
 
 /// The times of so many deaths, of who waits on one processor and who dies on the other.

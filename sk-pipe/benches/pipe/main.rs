@@ -27,6 +27,9 @@ fn main() {
     let processors = processors();
     match std::env::var(KIND).as_deref() {
         Ok("partner") => return partner(processors),
+        Ok(kind @ (deaths::APART | deaths::ANYWHERE)) => {
+            return deaths::compare_as(kind, processors);
+        }
         Ok(kind) => return deaths::hold(kind),
         Err(_) => {}
     }
@@ -95,7 +98,7 @@ fn main() {
     drop(control);
     assert!(child.wait().unwrap().success());
     if is_wanted("death") {
-        deaths::compare(processors);
+        deaths::compare();
     }
     if is_wanted("memory") {
         show_memory();
