@@ -11,6 +11,7 @@ mod limits;
 mod lives;
 mod program;
 mod travel;
+mod waking;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         travel::a_point_of_another_type_is_refused,
         travel::an_anchor_and_a_locked_point_stay,
         travel::a_forked_copy_has_no_ends,
+        waking::no_message_comes_between_a_look_and_the_sleep_unheard,
         limits::a_limit_of_descriptors_is_an_error_and_loses_nothing,
         limits::a_limit_of_addresses_is_an_error_and_loses_nothing,
         limits::thousands_of_pipes_cost_few_descriptors_and_no_threads,

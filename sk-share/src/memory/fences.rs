@@ -70,3 +70,70 @@ pub(super) fn until(deadline: Option<Instant>) -> Option<Instant> {
 }
 
 const NAP: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+#[cfg(not(sk_portable))]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    /// Where one fence is left out, that neither sees the other happens a few times in so many.
+    const ROUNDS: u64 = 60_000;
+
+    /// Two words far apart, and in which round each side is.
+    #[repr(align(128))]
+    #[derive(Default)]
+    struct Line(AtomicU64);
+
+    #[derive(Default)]
+    struct Both {
+        stored: [Line; 2],
+        rounds: [Line; 2],
+    }
+
+    impl Both {
+        /// Begins a round together with the other side, then stores, has the fence, and loads what the other stores.
+        fn round(&self, me: usize, round: u64, fence: fn()) -> u64 {
+            let other = 1 - me;
+            self.rounds[me].0.store(round, Ordering::Release);
+            let mut looks = 0_u32;
+            while self.rounds[other].0.load(Ordering::Acquire) < round {
+                looks += 1;
+                if looks.is_multiple_of(1 << 14) {
+                    thread::yield_now();
+                }
+            }
+            // Now one is ahead, now the other, by little.
+            if usize::try_from(round / 64 % 2) == Ok(me) {
+                (0..round % 64 * 4).for_each(|_| std::hint::black_box(()));
+            }
+            self.stored[me].0.store(round, Ordering::Relaxed);
+            fence();
+            self.stored[other].0.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn of_two_sides_one_sees_what_the_other_stored() {
+        ease();
+        let begin = Instant::now();
+        while !IS_REACHED.load(Ordering::Acquire) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "this kernel has no such barriers");
+            thread::yield_now();
+        }
+        let both = Both::default();
+        let (light, heavy) = thread::scope(|scope| {
+            let rounds = |me, fence| {
+                let both = &both;
+                move || (1..=ROUNDS).map(|round| both.round(me, round, fence)).collect::<Vec<_>>()
+            };
+            let often = scope.spawn(rounds(0, light));
+            let seldom = rounds(1, heavy)();
+            (often.join().unwrap_or_default(), seldom)
+        });
+        assert_eq!(light.len(), heavy.len());
+        for (round, seen) in (1..).zip(light.iter().zip(&heavy)) {
+            assert!(*seen.0 == round || *seen.1 == round, "round {round}: neither saw the other");
+        }
+    }
+}
