@@ -234,7 +234,7 @@ impl Rx {
         };
         let files = self.take_files(tag, count)?;
         let is_ours = self.advance(header)? && files.is_some();
-        self.end.link.done_with(tag);
+        self.done_with_files(tag)?;
         Ok(is_ours.then_some(Taken { length, files }))
     }
 
@@ -316,7 +316,7 @@ impl Rx {
         }
         self.parts = None;
         if let Some((tag, _)) = beside {
-            self.end.link.done_with(tag);
+            self.done_with_files(tag)?;
             if files.is_none() {
                 return Ok(None);
             }
@@ -354,6 +354,13 @@ impl Rx {
             None if self.end.life()? > 1 => Ok(None),
             None => Err(lost()),
         }
+    }
+
+    /// What was beside a message is needed no more, and is room for who waits for that in the socket: the room in the ring
+    /// was told before.
+    fn done_with_files(&self, tag: u64) -> Result<(), Error> {
+        self.end.link.done_with(tag);
+        self.end.wake(&self.end.incoming, Side::Room)
     }
 
     /// Goes behind a frame, which is free from here on; false if it was dropped while it was read.
