@@ -166,9 +166,24 @@ impl Rx {
         }
     }
 
+    /// Whether the next message is there as a whole. What comes before its last frame is read, as by who receives it.
+    pub(super) fn is_whole(&mut self) -> Result<bool, Error> {
+        while let Some(header) = self.next_frame()? {
+            if header.is(LAST) && (header.is(FIRST) || self.parts.is_some()) {
+                return Ok(true);
+            }
+            match self.take_frame(header, &mut Into::Here) {
+                Ok(_) => {}
+                Err(_) if self.was_dropped()? => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     /// The frame that is read next, if it is there.
     #[inline]
-    pub(super) fn next_frame(&mut self) -> Result<Option<Header>, Error> {
+    fn next_frame(&mut self) -> Result<Option<Header>, Error> {
         loop {
             if self.end.receives_by == Overflow::DropOldest {
                 self.reading = self.end.incoming.reading(&self.end.commons)?;
