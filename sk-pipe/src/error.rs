@@ -42,6 +42,11 @@ pub(crate) enum Reason {
         bytes: u64,
         capacity: u64,
     },
+    /// Nor is there for what goes beside a message: so many of all its descriptors went.
+    NoRoomBeside {
+        sent: u64,
+        all: u64,
+    },
     TooLong {
         bytes: u64,
         limit: u64,
@@ -219,7 +224,7 @@ impl Error {
 
     /// True when there is no room in a pipe that does not wait for it.
     pub fn is_full(&self) -> bool {
-        matches!(*self.0, Reason::NoRoom { .. })
+        matches!(*self.0, Reason::NoRoom { .. } | Reason::NoRoomBeside { .. })
     }
 
     /// Whether there is nothing to be received after it.
@@ -364,6 +369,11 @@ impl fmt::Display for Error {
             Reason::NoRoom { bytes, capacity } => write!(
                 f,
                 "no room for a message of {bytes} bytes: the pipe holds {capacity} bytes, and they are not read"
+            ),
+            Reason::NoRoomBeside { sent, all } => write!(
+                f,
+                "no room for what goes beside a message: {sent} of its {all} descriptors went, and the socket is full \
+                 of others that are not read"
             ),
             Reason::TooLong { bytes, limit } => {
                 write!(f, "a message of {bytes} bytes is too long: the limit is {limit}")

@@ -14,7 +14,9 @@ pub enum Overflow {
     Block,
     /// To send is an error ([`Error::is_full`]).
     Fail,
-    /// The oldest messages that were not read are dropped.
+    /// The oldest messages that were not read are dropped. Descriptors that travelled beside them stay in the socket until
+    /// the reader takes a later message: when that is full (some 278 messages on Linux), to send one with descriptors is an
+    /// error ([`Error::is_full`]).
     DropOldest,
 }
 

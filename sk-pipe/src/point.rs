@@ -12,7 +12,7 @@ use sk_function::{Operation, Source};
 use sk_share::bytemuck::{self, Pod};
 use sk_share::memory::{Descriptors, FileId, Kind, RegionId};
 
-use crate::end::{End, Role};
+use crate::end::{ENDED_RECEIVING, ENDED_SENDING, End, Role};
 use crate::error::{Error, Reason, Refused};
 use crate::link::Link;
 use crate::sync::{Arc, AtomicU8, Ordering};
@@ -100,11 +100,18 @@ impl<S, R> Point<S, R> {
         self.check_here()?;
         if self.halves.is_none() {
             self.end.attach()?;
-            let halves = (Sender::new(&self.end)?, Receiver::new(&self.end)?);
+            let halves = self.new_halves().inspect_err(|_| {
+                // It is held here, and nobody can use it: the other end would wait for a process that lives.
+                self.end.close(ENDED_SENDING | ENDED_RECEIVING);
+            })?;
             self.halves = Some(Box::new(halves));
         }
         // It was put there.
         self.halves.as_deref_mut().ok_or_else(|| Error::endpoint("the point is not attached"))
+    }
+
+    fn new_halves(&self) -> Result<(Sender<S>, Receiver<R>), Error> {
+        Ok((Sender::new(&self.end)?, Receiver::new(&self.end)?))
     }
 
     /// Both directions by themselves, for two threads or tasks. They stay in this process.

@@ -195,7 +195,8 @@ impl Look for Polling<'_> {
     fn look(&mut self) -> Result<Option<()>, Error> {
         self.0.end.check_copied()?;
         // An end is something to be received too: the next call tells it.
-        let is_news = self.0.next_frame()?.is_some()
+        let is_news = self.0.is_closed
+            || self.0.is_whole()?
             || self.0.end.look_at_peer(ENDED_SENDING, Some(&mut self.0.told.clone())).is_err();
         Ok(is_news.then_some(()))
     }

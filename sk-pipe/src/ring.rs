@@ -244,8 +244,15 @@ impl Ring {
     }
 
     /// What was read since the last look is room.
+    ///
+    /// # Errors
+    /// As for [`has_room`](Self::has_room).
     #[inline(never)]
-    fn look_at_head<G: Ground>(&self, ground: &G, writing: &mut Writing) -> Result<(), Error> {
+    pub(crate) fn look_at_head<G: Ground>(
+        &self,
+        ground: &G,
+        writing: &mut Writing,
+    ) -> Result<(), Error> {
         let head = self.load_head(ground)?;
         if head < writing.head {
             let (tail, capacity) = (writing.tail, self.capacity);

@@ -201,6 +201,9 @@ impl Tx {
     fn send_some(&mut self, message: &mut Message) -> Result<bool, Error> {
         if !self.is_first_frame_welcome(message)? || !self.send_files(message.files.as_mut())? {
             self.end.look_at_peer(ENDED_RECEIVING, None)?;
+            // What was read until now made no room in the socket: who waits for more waits from here on.
+            let Tx { end, writing, .. } = self;
+            end.outgoing.look_at_head(&end.commons, writing)?;
             return Ok(false);
         }
         let Message { bytes, files, progress } = message;
@@ -251,6 +254,10 @@ impl Tx {
         if let Some(rest) = all.get(files.sent..).filter(|rest| !rest.is_empty()) {
             files.sent += self.end.link.send_files(files.tag, rest)?;
             self.end.commons.point("pipe.files.sent");
+        }
+        if files.sent < all.len() && self.end.sends_by != Overflow::Block {
+            let (sent, all) = (files.sent as u64, all.len() as u64);
+            return Err(Error::new(Reason::NoRoomBeside { sent, all }));
         }
         Ok(files.sent >= all.len())
     }

@@ -166,9 +166,24 @@ impl Rx {
         }
     }
 
+    /// Whether the next message is there as a whole. What comes before its last frame is read, as by who receives it.
+    pub(super) fn is_whole(&mut self) -> Result<bool, Error> {
+        while let Some(header) = self.next_frame()? {
+            if header.is(LAST) && (header.is(FIRST) || self.parts.is_some()) {
+                return Ok(true);
+            }
+            match self.take_frame(header, &mut Into::Here) {
+                Ok(_) => {}
+                Err(_) if self.was_dropped()? => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     /// The frame that is read next, if it is there.
     #[inline]
-    pub(super) fn next_frame(&mut self) -> Result<Option<Header>, Error> {
+    fn next_frame(&mut self) -> Result<Option<Header>, Error> {
         loop {
             if self.end.receives_by == Overflow::DropOldest {
                 self.reading = self.end.incoming.reading(&self.end.commons)?;
@@ -234,7 +249,7 @@ impl Rx {
         };
         let files = self.take_files(tag, count)?;
         let is_ours = self.advance(header)? && files.is_some();
-        self.end.link.done_with(tag);
+        self.done_with_files(tag)?;
         Ok(is_ours.then_some(Taken { length, files }))
     }
 
@@ -316,7 +331,7 @@ impl Rx {
         }
         self.parts = None;
         if let Some((tag, _)) = beside {
-            self.end.link.done_with(tag);
+            self.done_with_files(tag)?;
             if files.is_none() {
                 return Ok(None);
             }
@@ -354,6 +369,13 @@ impl Rx {
             None if self.end.life()? > 1 => Ok(None),
             None => Err(lost()),
         }
+    }
+
+    /// What was beside a message is needed no more, and is room for who waits for that in the socket: the room in the ring
+    /// was told before.
+    fn done_with_files(&self, tag: u64) -> Result<(), Error> {
+        self.end.link.done_with(tag);
+        self.end.wake(&self.end.incoming, Side::Room)
     }
 
     /// Goes behind a frame, which is free from here on; false if it was dropped while it was read.

@@ -291,11 +291,11 @@ fn a_part_among_whole_messages_is_damage() {
     }
 }
 
-/// Who comes next believes no position from which it could not go on.
+/// Who comes next believes no position from which it could not go on, and the other end does not wait for it.
 #[test]
 fn a_position_that_nobody_reaches_is_damage() {
     for position in [u64::MAX - 7, u64::MAX - 4095, 1 << 63] {
-        let (_anchor, point, memory) = pipe(Overflow::Block);
+        let (mut anchor, point, memory) = pipe(Overflow::Block);
         for end in 0..2 {
             let (words, _) = ring_of(end);
             change(&memory, words, |_| position);
@@ -303,5 +303,7 @@ fn a_position_that_nobody_reaches_is_damage() {
         }
         let error = travel(point).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("damaged"), "{error}");
+        let error = anchor.recv_bytes(&mut Vec::new()).timeout(WATCHDOG).wait().unwrap_err();
+        assert!(error.is_closed(), "{error}");
     }
 }

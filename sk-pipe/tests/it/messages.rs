@@ -458,7 +458,7 @@ fn take_step(
             }
         }
         Step::Poll => {
-            let is_there = !from.items.is_empty() || from.is_closed;
+            let is_there = from.next().is_some() || from.is_closed;
             assert_eq!(receiver.poll(Duration::ZERO).unwrap(), is_there);
         }
         Step::Close => {
@@ -526,4 +526,26 @@ fn plain_data_goes_as_it_is() {
     assert!(sender.try_send_plain(&[1; 3]).unwrap());
     assert_eq!(receiver.try_recv_plain().unwrap(), None);
     assert_eq!(point.receiver().unwrap().try_recv_plain().unwrap(), Some([1; 3]));
+}
+
+/// A message of which a part is there is none yet, and may never be one.
+///
+/// Rows: PIPE-29
+#[test]
+fn what_was_polled_for_is_a_whole_message() {
+    let (mut anchor, mut point) = builder().capacity(4096).pair::<Vec<u8>, ()>().unwrap();
+    let large = vec![2; 100_000];
+    assert!(anchor.send_timeout(&large, SOON).unwrap_err().is_timeout());
+    assert!(!point.poll(SOON).unwrap());
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| anchor.send_timeout(&large, WATCHDOG));
+        assert!(point.poll(WATCHDOG).unwrap());
+        assert_eq!(point.try_recv().unwrap().as_deref(), Some(&large[..]));
+        writer.join().unwrap().unwrap();
+    });
+    assert!(!point.poll(SOON).unwrap());
+    // Nothing comes to who has closed, which the next call says.
+    point.receiver().unwrap().close();
+    assert!(point.poll(Duration::ZERO).unwrap());
+    assert!(point.try_recv().unwrap_err().is_closed());
 }

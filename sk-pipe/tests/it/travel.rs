@@ -3,7 +3,9 @@
 use sk_cereal::{Session, internal};
 use sk_pipe::{Overflow, Point, builder, pair};
 use sk_share::Share;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::WATCHDOG;
 
@@ -71,7 +73,12 @@ fn handles_among_drops_arrive_with_theirs() {
     thread::scope(|scope| {
         scope.spawn(move || {
             for number in 0..2000 {
-                anchor.send(&(share.clone(), vec![u64::MAX - number; 250])).wait().unwrap();
+                let message = (share.clone(), vec![u64::MAX - number; 250]);
+                while let Err(error) = anchor.send(&message).wait() {
+                    // The reader has not been there for hundreds of messages.
+                    assert!(error.is_full(), "{error}");
+                    thread::yield_now();
+                }
             }
         });
         loop {
@@ -84,4 +91,60 @@ fn handles_among_drops_arrive_with_theirs() {
             }
         }
     });
+}
+
+/// The socket holds fewer messages than the ring: who waits for it does so within its limit, and asleep.
+#[test]
+fn a_full_socket_is_waited_for_within_the_limit() {
+    let (mut anchor, mut point) = builder().capacity(1 << 20).pair::<Share, ()>().unwrap();
+    let share = Share::new().unwrap();
+    // The reader has moved on, by what the writer has not had to look at.
+    for _ in 0..5 {
+        anchor.send(&share).wait().unwrap();
+        point.recv().wait().unwrap();
+    }
+    let (told, outcome) = mpsc::channel();
+    thread::spawn(move || {
+        let mut sent = 0;
+        let error = loop {
+            match anchor.send_timeout(&share, Duration::from_millis(200)) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
+            }
+        };
+        told.send((anchor, sent, error)).unwrap();
+    });
+    let (mut anchor, sent, error) = outcome.recv_timeout(WATCHDOG).expect("it ends in time");
+    assert!(error.is_timeout(), "{error}");
+    // Room for it is waited for as room in the ring is.
+    let share = Share::new().unwrap();
+    let reader = thread::spawn(move || {
+        for _ in 0..sent + 1 {
+            point.recv_timeout(WATCHDOG).unwrap();
+        }
+    });
+    anchor.send_timeout(&share, WATCHDOG).unwrap();
+    reader.join().unwrap();
+}
+
+/// A pipe that does not wait for room in the ring does not wait for room in the socket either.
+#[test]
+fn a_full_socket_is_an_error_where_nobody_waits_for_room() {
+    for policy in [Overflow::Fail, Overflow::DropOldest] {
+        let pipe = builder().capacity(1 << 20).overflow(policy);
+        let (mut anchor, mut point) = pipe.pair::<Share, ()>().unwrap();
+        let share = Share::new().unwrap();
+        let (told, outcome) = mpsc::channel();
+        thread::spawn(move || {
+            let error = (0..100_000).find_map(|_| anchor.send(&share).wait().err());
+            told.send((anchor, share, error)).unwrap();
+        });
+        let (mut anchor, share, error) =
+            outcome.recv_timeout(WATCHDOG).expect("nothing is waited for");
+        let error = error.expect("nobody has read");
+        assert!(error.is_full(), "{policy:?}: {error}");
+        while point.try_recv().unwrap().is_some() {}
+        anchor.send(&share).wait().unwrap();
+        point.recv_timeout(WATCHDOG).unwrap();
+    }
 }

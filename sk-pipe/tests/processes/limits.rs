@@ -110,12 +110,17 @@ pub(crate) fn limited_addresses() -> Tried<()> {
     let (mut large, mut there) = pair::<sk_pipe::Raw, sk_pipe::Raw>()?;
     let bytes = vec![1_u8; 96 << 20];
     thread::scope(|scope| -> Tried<()> {
-        let sending = scope.spawn(|| large.send_bytes(&bytes).timeout(WATCHDOG).wait());
-        while !there.poll(WATCHDOG)? {}
+        let sending = scope.spawn(|| {
+            large.send_bytes(&[]).wait()?;
+            large.send_bytes(&bytes).timeout(WATCHDOG).wait()
+        });
+        // That thread has all it needs.
+        let mut to = Vec::new();
+        there.recv_bytes(&mut to).timeout(WATCHDOG).wait()?;
         let pages = std::fs::read_to_string("/proc/self/statm")?;
         let used: u64 = pages.split_whitespace().next().ok_or("no count of pages")?.parse()?;
         limit(Resource::As, Some(used * 4096 + (32 << 20)))?;
-        let mut to = Vec::new();
+        is_limit(there.poll(WATCHDOG));
         is_limit(there.recv_bytes(&mut to).timeout(WATCHDOG).wait());
         is_limit(there.recv_bytes(&mut to).timeout(WATCHDOG).wait());
         limit(Resource::As, before)?;
