@@ -105,6 +105,12 @@ pub(crate) enum Reason {
         what: String,
         process: Option<u32>,
     },
+    /// No message that is kept ends there.
+    Position {
+        asked: u64,
+        least: u64,
+        most: u64,
+    },
     /// What came is no handshake of ours.
     Foreign {
         what: &'static str,
@@ -403,6 +409,10 @@ impl fmt::Display for Error {
             Reason::NameNotFound { name } => write!(f, "nobody listens at the name {name}"),
             Reason::Name { what, name, source } => write!(f, "{what} {name}: {source}"),
             Reason::Denied { what, .. } => f.write_str(what),
+            Reason::Position { asked, least, most } => write!(
+                f,
+                "no message ends at position {asked}: those that are kept lie from {least} to {most}"
+            ),
             Reason::Foreign { what, found } => {
                 write!(f, "what came is no handshake of a pipe: {what} ({found:#x})")
             }

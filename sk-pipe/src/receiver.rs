@@ -1,5 +1,6 @@
 //! The side of a pipe that receives.
 
+mod keep;
 mod rx;
 
 use std::any::type_name;

@@ -26,6 +26,8 @@ pub(crate) struct Rx {
     /// How many messages were there when they were asked for, one after another.
     pub(super) streak: u32,
     pub(super) is_closed: bool,
+    /// What was read is freed by who receives, and not at once.
+    pub(super) keeps: bool,
 }
 
 /// A message of which some frames were read.
@@ -68,6 +70,7 @@ impl Rx {
             told: 0,
             streak: 0,
             is_closed: false,
+            keeps: false,
         })
     }
 
@@ -392,6 +395,9 @@ impl Rx {
 
     #[inline(always)]
     pub(super) fn free(&mut self) -> Result<(), Error> {
+        if self.keeps {
+            return Ok(());
+        }
         self.freed = self.reading.cursor;
         self.end.incoming.free(&self.end.commons, &self.reading)?;
         self.end.wake(&self.end.incoming, Side::Room)

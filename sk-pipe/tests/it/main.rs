@@ -5,6 +5,7 @@ mod asynchronous;
 // The other backend lays files out differently.
 #[cfg(not(sk_portable))]
 mod damage;
+mod keep;
 mod messages;
 mod named;
 mod select;

@@ -5,7 +5,7 @@ use std::thread;
 use futures::executor::block_on;
 use futures::future::poll_immediate;
 use sk_pipe::share::{Share, SharedNumber, inherit};
-use sk_pipe::{Anchor, Error, Point, Raw, Receiver, builder, pair};
+use sk_pipe::{Anchor, Error, Overflow, Point, Raw, Receiver, builder, pair};
 
 use super::program::{Lives, SOON, Tried, WATCHDOG};
 
@@ -104,6 +104,52 @@ pub(crate) fn reads_some() -> Tried<()> {
     for _ in 0..count {
         let number = point.recv().timeout(WATCHDOG).wait()?;
         point.send(&number).wait()?;
+    }
+    loop {
+        thread::park();
+    }
+}
+
+/// A life that dies before it has written down that a message is done leaves it to the next, one that dies after that
+/// does not, also if the message was not let go yet.
+///
+/// Rows: PIPE-05, PIPE-38
+pub(crate) fn what_a_life_was_not_done_with_is_received_by_the_next() -> Tried<()> {
+    let shape = builder().overflow(Overflow::Fail);
+    let (mut anchor, point) = shape.pair::<u64, (u64, u64)>()?;
+    let _succession = point.succession()?;
+    let done = Share::new()?.number("done", 0_u64)?;
+    let mut lives = Lives::of("is_done_with_some", &(point, done.clone()))?;
+    for number in 0..10 {
+        anchor.send(&number).wait()?;
+    }
+    for life in 0..3_u32 {
+        let before = done.get();
+        let kid = lives.next()?;
+        for number in life * 2..life * 2 + 3 {
+            assert_eq!(answer(anchor.halves().1)?.0, u64::from(number), "life {life}");
+        }
+        kid.kill()?;
+        assert!(done.get() > before);
+    }
+    Ok(())
+}
+
+/// Receives three messages, writes down that the first two are done, and lets go of the first.
+pub(crate) fn is_done_with_some() -> Tried<()> {
+    let (mut point, done): (Point<(u64, u64), u64>, SharedNumber<u64>) = inherit::receive()?;
+    let (sender, receiver) = point.halves()?;
+    receiver.keep()?;
+    receiver.resume(done.get())?;
+    for turn in 0..3 {
+        let number = receiver.recv().timeout(WATCHDOG).wait()?;
+        if turn < 2 {
+            done.set(receiver.position());
+        }
+        if turn < 1 {
+            receiver.release(receiver.position())?;
+        }
+        sender.send(&(number, 0)).wait()?;
     }
     loop {
         thread::park();
