@@ -226,7 +226,8 @@ impl<R> Receiver<R> {
     /// is not. Zero does not wait.
     ///
     /// # Errors
-    /// The memory is damaged; the handle is a copy made by fork.
+    /// The memory is damaged; the handle is a copy made by fork; there is no memory for a message of several parts, which can
+    /// still be received ([`Error::is_limit`]).
     pub fn poll(&mut self, timeout: Duration) -> Result<bool, Error> {
         let polled = waiting("something came", Ok(Polling(&mut self.rx))).timeout(timeout).wait();
         match polled {

@@ -275,7 +275,16 @@ impl Tx {
         while progress.sent < bytes.len() {
             progress.begins.get_or_insert(self.writing.tail);
             let rest = bytes.get(progress.sent..).unwrap_or_default();
-            let part = rest.get(..most).unwrap_or(rest);
+            let mut part = rest.get(..most).unwrap_or(rest);
+            if !is_whole && part.len() == rest.len() {
+                // Its last bytes go when all before them was read: what is given up before that is never received, and
+                // whoever sends it again does not send it twice.
+                if rest.len() > HELD_BACK {
+                    part = rest.get(..rest.len() - HELD_BACK).unwrap_or(rest);
+                } else if !self.end.outgoing.is_all_read(&self.end.commons, &mut self.writing)? {
+                    return Ok(false);
+                }
+            }
             let (mut flags, prefix) =
                 if progress.sent == 0 { (flags, prefix) } else { (0, &[][..]) };
             if part.len() == rest.len() {
@@ -376,6 +385,9 @@ fn most_short(end: &End) -> usize {
     };
     usize::try_from(most).unwrap_or(usize::MAX)
 }
+
+/// Of a message that is read while it is sent, so many bytes at most are sent when all others were read.
+const HELD_BACK: usize = 8;
 
 /// A buffer for more than this is not kept for the next message.
 const KEPT: usize = 1 << 20;
@@ -569,7 +581,8 @@ impl<S: Serialize> Sender<S> {
     /// as the other end takes to read a message that is larger than half of the pipe.
     ///
     /// A message is sent as a whole or not at all, whoever dies when; one whose sending is given up in the middle is not
-    /// sent.
+    /// sent. Only one that is larger than half of the pipe may still come, if it is given up while the other end reads the
+    /// last of it.
     ///
     /// # Errors
     /// It cannot be encoded; the other end was closed, or its process died ([`Error::is_disconnected`]); the
@@ -656,20 +669,6 @@ impl Sender<Raw> {
         self.tx.check_short(bytes.len())?;
         let progress = Progress::default();
         SendingBytes { tx: &mut self.tx, bytes, progress }.look().map(|sent| sent.is_some())
-    }
-}
-
-impl Tx {
-    /// Sends what a sink was given.
-    fn flush(&mut self) -> Result<(), Error> {
-        if let Some(mut message) = self.pending.take() {
-            if self.look_to_send_any(&mut message)? {
-                self.sent(message);
-            } else {
-                self.pending = Some(message);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -32,6 +32,20 @@ impl Look for Flushing<'_> {
     }
 }
 
+impl Tx {
+    /// Sends what a sink was given.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        if let Some(mut message) = self.pending.take() {
+            if self.look_to_send_any(&mut message)? {
+                self.sent(message);
+            } else {
+                self.pending = Some(message);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<S> Sender<S> {
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let end = Arc::clone(&self.tx.end);

@@ -549,3 +549,31 @@ fn what_was_polled_for_is_a_whole_message() {
     assert!(point.poll(Duration::ZERO).unwrap());
     assert!(point.try_recv().unwrap_err().is_closed());
 }
+
+/// Who is told that a message was not sent may send it again: it comes once.
+#[test]
+fn what_was_given_up_does_not_come() {
+    // More than half of the pipe, nearly all of it, and more than all.
+    for length in [2049, 3000, 3900, 5000] {
+        let (mut anchor, mut point) = builder().capacity(4096).pair::<Raw, ()>().unwrap();
+        let message = vec![1; length];
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            let sent = anchor.send_bytes(&message).timeout(SOON).wait();
+            assert!(sent.unwrap_err().is_timeout(), "{length}");
+            // Whoever reads has it all but for its last bytes.
+            let received = point.recv_bytes(&mut bytes).timeout(SOON).wait();
+            assert!(received.unwrap_err().is_timeout(), "{length}");
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                anchor.send_bytes(&message).timeout(WATCHDOG).wait().unwrap();
+                anchor.send_bytes(&[7]).timeout(WATCHDOG).wait().unwrap();
+            });
+            for expected in [length, 1] {
+                let received = point.recv_bytes(&mut bytes).timeout(WATCHDOG).wait().unwrap();
+                assert_eq!(received, expected);
+            }
+        });
+    }
+}
