@@ -9,7 +9,8 @@ use std::time::Instant;
 use sk_pipe::share::inherit;
 use sk_pipe::{Point, pair};
 
-use crate::{KIND, median, metric, pin};
+use crate::KIND;
+use crate::measure::{median, metric, pin};
 
 const ROUNDS: usize = 15;
 

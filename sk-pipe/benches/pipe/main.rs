@@ -2,6 +2,7 @@
 //! one on tokio. All run in the same run, in turn, between this process and a partner on another processor.
 
 mod deaths;
+mod measure;
 mod raw;
 mod work;
 
@@ -9,16 +10,15 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
+use measure::{Case, metric, pin, processors};
 use raw::Raw;
 use rustix::process::Signal;
-use rustix::thread::CpuSet;
 use sk_pipe::share::inherit;
 use sk_pipe::{Point, pair};
 use work::{Points, Theirs, Things, Work};
 
 const KIND: &str = "SK_PIPE_BENCH";
 const RAW: &str = "SK_PIPE_BENCH_RAW";
-const REPETITIONS: usize = 31;
 
 /// Has the partner do a piece of work so many times; it answers when it is about to begin.
 type Control = Point<(), (Work, u64)>;
@@ -48,9 +48,9 @@ fn main() {
     let mut run = |work, count| {
         control.send(&(work, count)).wait().unwrap();
         control.recv().wait().unwrap();
-        things.run(work, count).as_nanos() as f64 / count as f64
+        things.run(work, count)
     };
-    let groups: [&[(&str, Work, u64)]; 6] = [
+    let groups: [&[Case<Work>]; 6] = [
         &[
             ("round_trip.awake.raw", Work::RawAwake, 20_000),
             ("round_trip.awake.plain", Work::PlainAwake, 20_000),
@@ -80,18 +80,10 @@ fn main() {
         if !cases.iter().any(|(name, ..)| is_wanted(name)) {
             continue;
         }
-        let mut times = vec![Vec::new(); cases.len()];
-        for _ in 0..REPETITIONS {
-            for ((_, work, count), times) in cases.iter().zip(&mut times) {
-                times.push(run(*work, *count));
-            }
-        }
-        for ((name, work, _), times) in cases.iter().zip(times) {
-            let time = median(times);
+        for ((name, work, _), time) in cases.iter().zip(measure::in_turn(cases, &mut run)) {
             metric(name, time, "ns");
-            // Held against two.
-            if *work == Work::PipeAsleep {
-                metric("round_trip.asleep.pipe_and_unix", time, "ns");
+            for name in other_names(*work) {
+                metric(name, time, "ns");
             }
         }
     }
@@ -102,6 +94,19 @@ fn main() {
     }
     if is_wanted("memory") {
         show_memory();
+    }
+}
+
+/// What a time is called where it is held against more than one.
+fn other_names(work: Work) -> &'static [&'static str] {
+    match work {
+        Work::PlainAwake => {
+            &["round_trip.awake.plain_and_ipc_channel", "round_trip.awake.plain_and_iceoryx2"]
+        }
+        Work::PipeAsleep => {
+            &["round_trip.asleep.pipe_and_unix", "round_trip.asleep.pipe_and_iceoryx2"]
+        }
+        _ => &[],
     }
 }
 
@@ -118,21 +123,6 @@ fn partner(processors: [usize; 2]) {
         control.send(&()).wait().unwrap();
         things.serve(work, count);
     }
-}
-
-/// Two processors that this process may use; one, twice, if there is no other.
-fn processors() -> [usize; 2] {
-    let set = rustix::thread::sched_getaffinity(None).unwrap();
-    let mut usable = (0..CpuSet::MAX_CPU).filter(|processor| set.is_set(*processor));
-    let first = usable.next().unwrap();
-    [first, usable.next().unwrap_or(first)]
-}
-
-/// Keeps the calling thread on these processors.
-fn pin(processors: &[usize]) {
-    let mut set = CpuSet::new();
-    processors.iter().for_each(|processor| set.set(*processor));
-    rustix::thread::sched_setaffinity(None, &set).unwrap();
 }
 
 /// What an idle pipe takes.
@@ -158,14 +148,4 @@ fn bytes_of_regions() -> u64 {
         })
         .map(|metadata| metadata.len())
         .sum()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Prints one figure.
-fn metric(name: &str, value: f64, unit: &str) {
-    println!("METRIC {name} {value} {unit}");
 }

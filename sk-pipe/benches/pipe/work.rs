@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sk_pipe::{Anchor, Plain, Point, Raw as RawBytes, Receiver, Sender, builder, pair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::measure::{self, asleep};
 use crate::raw::{Awake, Raw, RawRing};
 
 /// 64 bytes, typed.
@@ -21,9 +22,6 @@ type PlainMessage = Plain<[u64; 8]>;
 
 pub(crate) const MIB: usize = 1 << 20;
 const FOUR: usize = 4;
-
-/// By then both sleep.
-const ASLEEP: Duration = Duration::from_micros(200);
 
 /// A piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,18 +123,6 @@ fn tokio_socket(socket: &UnixStream) -> tokio::net::UnixStream {
     tokio::net::UnixStream::from_std(socket).unwrap()
 }
 
-/// Times one round trip after the other, each after a pause in which both fall asleep.
-fn asleep(count: u64, mut round: impl FnMut(u64)) -> Duration {
-    let mut total = Duration::ZERO;
-    for number in 0..count {
-        std::thread::sleep(ASLEEP);
-        let begin = Instant::now();
-        round(number);
-        total += begin.elapsed();
-    }
-    total
-}
-
 fn send_all(sender: &mut Sender<Message>, receiver: &mut Receiver<u64>, count: u64) {
     for number in 0..count {
         sender.send(&message(number)).wait().unwrap();
@@ -204,7 +190,7 @@ impl Mine {
                     let mut socket = tokio_socket(&self.socket);
                     let mut total = Duration::ZERO;
                     for number in 0..count {
-                        tokio::time::sleep(ASLEEP).await;
+                        tokio::time::sleep(measure::ASLEEP).await;
                         let mut bytes = [0; 64];
                         let begin = Instant::now();
                         socket.write_all(&bytes_of(number)).await.unwrap();
@@ -219,7 +205,7 @@ impl Mine {
                 return on_tokio(async {
                     let mut total = Duration::ZERO;
                     for number in 0..count {
-                        tokio::time::sleep(ASLEEP).await;
+                        tokio::time::sleep(measure::ASLEEP).await;
                         let begin = Instant::now();
                         self.echo.send(&message(number)).await.unwrap();
                         assert_eq!(self.echo.recv().await.unwrap(), message(number));
