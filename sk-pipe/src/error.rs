@@ -1,6 +1,7 @@
 //! What goes wrong with a pipe.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 use std::{fmt, io};
 
 use sk_cereal::Session;
@@ -34,8 +35,10 @@ pub(crate) enum Reason {
     Restarting {
         process: Option<u32>,
     },
+    /// The limit that passed, where it is known.
     TimedOut {
         what: &'static str,
+        limit: Option<Duration>,
     },
     /// There is no room, and the pipe is one that does not wait for it.
     NoRoom {
@@ -164,8 +167,8 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn timed_out(what: &'static str) -> Error {
-        Error::new(Reason::TimedOut { what })
+    pub(crate) fn timed_out(what: &'static str, limit: Option<Duration>) -> Error {
+        Error::new(Reason::TimedOut { what, limit })
     }
 
     #[cold]
@@ -343,7 +346,7 @@ impl From<Unfinished> for Error {
     #[cold]
     fn from(why: Unfinished) -> Error {
         match why {
-            Unfinished::TimedOut(_) => Error::timed_out("what was waited for"),
+            Unfinished::TimedOut(limit) => Error::timed_out("what was waited for", Some(limit)),
             why => Error::new(Reason::Unfinished(why)),
         }
     }
@@ -371,7 +374,12 @@ impl fmt::Display for Error {
             Reason::Restarting { process } => {
                 write!(f, "{} of the other end died, and another one follows", Process(*process))
             }
-            Reason::TimedOut { what } => write!(f, "the deadline passed before {what}"),
+            Reason::TimedOut { what, limit: Some(limit) } => {
+                write!(f, "the deadline passed, {limit:?}, before {what}")
+            }
+            Reason::TimedOut { what, limit: None } => {
+                write!(f, "the deadline passed before {what}")
+            }
             Reason::NoRoom { bytes, capacity } => write!(
                 f,
                 "no room for a message of {bytes} bytes: the pipe holds {capacity} bytes, and they are not read"
@@ -395,7 +403,7 @@ impl fmt::Display for Error {
                 write!(f, "the pipe is of {found} and not of {expected}")
             }
             Reason::Capacity { asked, least, most } => {
-                write!(f, "{asked} is no capacity of a pipe: it is from {least} to {most} bytes")
+                write!(f, "{asked} is no capacity of a pipe: it is a power of two from {least} to {most} bytes")
             }
             Reason::OtherTypes { names: [sends, receives, there, back] } => write!(
                 f,

@@ -128,6 +128,13 @@ impl Link {
         {}
     }
 
+    /// No message comes any more: what lies here is of some that never were whole.
+    pub(crate) fn close_files(&self) {
+        self.done_with(u64::MAX);
+        let left = std::mem::take(&mut *lock(&self.arrived));
+        drop(left);
+    }
+
     /// Whether a bell was taken off since the last call. It may have been for the other task of this end, which nothing
     /// else wakes then: a socket that is empty again is no news to who waits for it.
     pub(crate) fn was_heard(&self) -> bool {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use sk_function::{Drive, Operation, Source, Unfinished, Until, blocking};
 
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::sync::Arc;
 use crate::{Anchor, Builder};
 
@@ -366,7 +366,7 @@ impl<L: BorrowMut<Listener<S, R>>, S, R> Source for Accepting<L, S, R> {
 
     fn unfinished(&self, why: Unfinished) -> Error {
         match why {
-            Unfinished::TimedOut(_) => Error::new(Reason::TimedOut { what: "somebody connected" }),
+            Unfinished::TimedOut(limit) => Error::timed_out("somebody connected", Some(limit)),
             why => why.into(),
         }
     }

@@ -64,6 +64,11 @@ pub struct Plain<T> {
 /// let (mut anchor, _point) = sk_pipe::one_way::<u32>().unwrap();
 /// let _: u32 = anchor.recv().wait().unwrap();
 /// ```
+///
+/// ```compile_fail
+/// let (_anchor, mut point) = sk_pipe::one_way::<u32>().unwrap();
+/// point.send(&7).wait().unwrap();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Nothing {}
 

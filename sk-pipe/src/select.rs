@@ -478,7 +478,7 @@ impl<T: 'static> Source for Next<'_, T> {
 
     fn unfinished(&self, why: Unfinished) -> Error {
         match why {
-            Unfinished::TimedOut(_) => Error::timed_out(SOMETHING),
+            Unfinished::TimedOut(limit) => Error::timed_out(SOMETHING, Some(limit)),
             why => why.into(),
         }
     }

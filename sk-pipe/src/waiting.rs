@@ -6,7 +6,7 @@ use std::thread::Thread;
 use sk_function::{Drive, Operation, Source, Unfinished, Until};
 
 use crate::end::{End, Look};
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::sync::Arc;
 
 /// What is waited for at a pipe: the source of its operations. It has no use by itself.
@@ -86,7 +86,7 @@ impl<L: AtEnd> Source for Waiting<L> {
 
     fn unfinished(&self, why: Unfinished) -> Error {
         match why {
-            Unfinished::TimedOut(_) => Error::new(Reason::TimedOut { what: self.what }),
+            Unfinished::TimedOut(limit) => Error::timed_out(self.what, Some(limit)),
             why => why.into(),
         }
     }

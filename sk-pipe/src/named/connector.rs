@@ -181,7 +181,7 @@ fn call(name: &Name, flag: &CancelFlag) -> Result<(Channel, Peer), Error> {
         }
         wait_readable(&[], Some(Instant::now() + CALL_AGAIN), Some(flag))?;
         if flag.is_cancelled() {
-            return Err(Error::timed_out("the listener had room for one more"));
+            return Err(Error::timed_out("the listener had room for one more", None));
         }
     }
 }
@@ -210,7 +210,7 @@ impl Talk<'_> {
     /// An error where nobody waits any more: what is not accepted by then is not begun.
     fn check_wanted(&self) -> Result<(), Error> {
         if self.flag.is_cancelled() {
-            return Err(Error::timed_out("the listener accepted"));
+            return Err(Error::timed_out("the listener accepted", None));
         }
         Ok(())
     }

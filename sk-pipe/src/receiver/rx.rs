@@ -151,7 +151,14 @@ impl Rx {
                 self.told = if end.is_restarting() { 0 } else { self.told };
                 Ok(Some(taken))
             }
-            None => Err(end),
+            None => {
+                if !end.is_restarting() {
+                    // Ends of pipes that lie beside half a message are lost, which who has the other ends is to hear.
+                    self.end.link.close_files();
+                    self.end.pass_on(Side::Items);
+                }
+                Err(end)
+            }
         }
     }
 

@@ -44,7 +44,7 @@ fn what_is_not_there_is_not_waited_for() {
     let begin = Instant::now();
     let error = point.recv_timeout(SOON).unwrap_err();
     assert!(error.is_timeout() && begin.elapsed() >= SOON);
-    assert_eq!(error.to_string(), "the deadline passed before a message came");
+    assert_eq!(error.to_string(), "the deadline passed, 20ms, before a message came");
     assert!(!point.poll(SOON).unwrap());
     anchor.send(&5).wait().unwrap();
     assert!(point.poll(WATCHDOG).unwrap());
@@ -265,6 +265,8 @@ fn capacities_that_cannot_be_are_errors() {
         let error = builder().capacity(asked).pair::<(), ()>().unwrap_err();
         assert!(error.is_limit());
         assert!(error.to_string().contains(&asked.to_string()), "{error}");
+        // Between the limits is not enough.
+        assert!(error.to_string().contains("a power of two from 4096 to 1073741824"), "{error}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! An end whose process dies, closes, or is stopped.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::executor::block_on;
@@ -10,6 +10,10 @@ use sk_pipe::share::{Share, SharedNumber, inherit};
 use sk_pipe::{Anchor, Error, Point, Raw, builder, pair};
 
 use super::program::{SOON, Tried, WATCHDOG, spawn};
+
+/// A thousand times what it takes, and less than the five seconds after which everybody looks by himself, to whom nobody
+/// told of the death.
+const BOUND: Duration = Duration::from_secs(2);
 
 /// Rows: PIPE-05, PIPE-14
 pub(crate) fn a_point_given_to_a_child_works_both_ways() -> Tried<()> {
@@ -79,8 +83,11 @@ pub(crate) fn all_that_a_killed_child_had_sent_is_read_first() -> Tried<()> {
                 let reader = thread::spawn(reader);
                 thread::sleep(SOON);
                 assert!(!reader.is_finished(), "{how}");
+                let killed = Instant::now();
                 kid.signal(Signal::KILL);
                 let errors = reader.join().map_err(|_| "the reader panicked")?;
+                let late = killed.elapsed();
+                assert!(late < BOUND, "{how}: the death was told after {late:?}");
                 kid.was_killed()?;
                 errors
             } else {
@@ -139,8 +146,11 @@ pub(crate) fn who_waits_for_room_hears_of_the_death() -> Tried<()> {
         });
         thread::sleep(SOON);
         assert!(!writer.is_finished(), "{how}");
+        let killed = Instant::now();
         kid.signal(Signal::KILL);
         let (error, other, count) = writer.join().map_err(|_| "the writer panicked")?;
+        let late = killed.elapsed();
+        assert!(late < BOUND, "{how}: the death was told after {late:?}");
         kid.was_killed()?;
         for error in [error, other] {
             assert!(error.is_disconnected(), "{how}: {error}");

@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::executor::block_on;
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use sk_pipe::share::{Share, SharedNumber, inherit};
-use sk_pipe::{Anchor, Error, Point, builder, pair};
+use sk_pipe::{Anchor, Error, Point, Raw, builder, pair};
 
 use super::program::{SOON, Tried, WATCHDOG, spawn};
 
@@ -95,6 +95,91 @@ pub(crate) fn a_point_lost_in_a_message_is_noticed() -> Tried<()> {
     drop(anchor);
     wait_for_the_lost(anchors);
     Ok(())
+}
+
+type Large = (Point<u32, u32>, Vec<u8>);
+
+/// It lies beside a message that its sender died in the middle of, at a pipe that its reader keeps.
+///
+/// Rows: PIPE-32, PIPE-38
+pub(crate) fn a_point_lost_beside_half_a_message_is_noticed() -> Tried<()> {
+    for is_killed in [true, false] {
+        let (mut anchor, point) = builder().capacity(4096).pair::<Point<u32, u32>, Large>()?;
+        let step = Share::new()?.number("step", 0_u32)?;
+        let kid = spawn("gives_half", &(point, is_killed, step.clone()))?;
+        let (mut lost, moving) = pair::<u32, u32>()?;
+        anchor.send(&moving).wait()?;
+        drop(moving);
+        step.wait_until(|step| step == 1).timeout(WATCHDOG).wait()?;
+        if is_killed {
+            kid.kill()?;
+        } else {
+            kid.succeeded()?;
+        }
+        let error = anchor.recv_timeout(WATCHDOG).unwrap_err();
+        assert!(if is_killed { error.is_disconnected() } else { error.is_closed() }, "{error}");
+        let error = lost.recv_timeout(WATCHDOG / 3).unwrap_err();
+        // Who gives up has it back, and drops it.
+        assert!(if is_killed { error.is_disconnected() } else { error.is_closed() }, "{error}");
+        drop(anchor);
+    }
+    Ok(())
+}
+
+pub(crate) fn gives_half() -> Tried<()> {
+    let (mut point, is_killed, step): (Point<Large, Point<u32, u32>>, bool, SharedNumber<u32>) =
+        inherit::receive()?;
+    let message = (point.recv().timeout(WATCHDOG).wait()?, vec![7; 100_000]);
+    let mut send = Box::pin(point.send(&message));
+    assert!(block_on(futures::future::poll_immediate(&mut send)).is_none());
+    step.set(1);
+    while is_killed {
+        thread::park();
+    }
+    Ok(())
+}
+
+/// Rows: PIPE-05, PIPE-38
+pub(crate) fn who_made_a_pipe_may_die_before_its_point_arrives() -> Tried<()> {
+    for is_async in [false, true] {
+        let (mut anchor, point) = pair::<(), Point<Raw, Raw>>()?;
+        let step = Share::new()?.number("step", 0_u32)?;
+        let kid = spawn("gives_and_dies", &(point, step.clone()))?;
+        let process = kid.process();
+        step.wait_until(|step| step == 1).timeout(WATCHDOG).wait()?;
+        kid.kill()?;
+        let mut orphan = anchor.recv_timeout(WATCHDOG)?;
+        let mut bytes = Vec::new();
+        let mut received = || {
+            let receiving = orphan.recv_bytes(&mut bytes);
+            if is_async { block_on(receiving) } else { receiving.wait() }
+        };
+        for length in [1, 2, 3] {
+            assert_eq!(received()?, length);
+        }
+        let error = received().unwrap_err();
+        assert!(error.is_disconnected(), "{error}");
+        assert_eq!(error.process(), Some(process));
+        assert!(orphan.send_bytes(&[]).wait().unwrap_err().is_disconnected());
+    }
+    Ok(())
+}
+
+/// Sends some messages and a half into a pipe, and its point to another process.
+pub(crate) fn gives_and_dies() -> Tried<()> {
+    let (mut point, step): (Point<Point<Raw, Raw>, ()>, SharedNumber<u32>) = inherit::receive()?;
+    let (mut anchor, moving) = pair::<Raw, Raw>()?;
+    for length in [1, 2, 3] {
+        anchor.send_bytes(&vec![1; length]).wait()?;
+    }
+    let large = vec![7; 100_000];
+    let mut send = Box::pin(anchor.send_bytes(&large));
+    assert!(block_on(futures::future::poll_immediate(&mut send)).is_none());
+    point.send(&moving).wait()?;
+    step.set(1);
+    loop {
+        thread::park();
+    }
 }
 
 /// Rows: PIPE-32, CER-44
