@@ -133,12 +133,12 @@ pub(crate) fn gives_half() -> Tried<()> {
     let mut send = Box::pin(point.send(&message));
     assert!(block_on(futures::future::poll_immediate(&mut send)).is_none());
     step.set(1);
-    if is_killed {
-        loop {
-            thread::park();
-        }
+    if !is_killed {
+        return Ok(());
     }
-    Ok(())
+    loop {
+        thread::park();
+    }
 }
 
 /// Rows: PIPE-05, PIPE-38
