@@ -288,6 +288,8 @@ impl End {
 
     /// Has all who wait at either ring look again.
     fn wake_everybody(&self) -> Result<(), Error> {
+        // What they are to see is stored; the bells are looked at behind it: (P3) of the ring.
+        self.commons.fence_light();
         let mut bell = false;
         for ring in [&self.outgoing, &self.incoming] {
             for side in [Side::Items, Side::Room] {

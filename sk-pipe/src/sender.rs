@@ -421,7 +421,9 @@ impl<S: Serialize + ?Sized> Sending<'_, S> {
             // Borrowed for the call: most messages go at once, and nothing of them is moved.
             let bytes = std::mem::take(&mut tx.scratch);
             let sent = tx.look_to_send(&bytes);
-            tx.scratch = bytes;
+            if !matches!(sent, Ok(true)) || bytes.capacity() <= KEPT {
+                tx.scratch = bytes;
+            }
             if sent? {
                 return Ok(Some(()));
             }

@@ -14,7 +14,6 @@
 //! behind it, and the sleeper's load sees the publisher's. A process is reached by interrupts once it has asked
 //! for that, which takes milliseconds, so a thread of its own asks; until then its light fences are full ones.
 
-use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,21 +22,24 @@ use crate::sys;
 
 /// This process is reached by the heavy fences of others.
 static IS_REACHED: AtomicBool = AtomicBool::new(false);
-static BEGIN: Once = Once::new();
-/// This process is forbidden (by a filter of system calls) what others may be allowed: its heavy fences meet nobody.
+static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+/// This process is forbidden (by a filter of system calls) what others may be allowed: its heavy fences meet nobody. Where the
+/// kernel has no such fences nobody has light ones.
 static IS_BLIND: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn ease() {
-    BEGIN.call_once(|| {
-        let reach = || {
-            if sys::reach_by_barriers().is_ok() {
-                // Release: the system call comes before.
-                IS_REACHED.store(true, Ordering::Release);
-            }
-        };
-        // Without a thread it stays as it is.
-        let _ = thread::Builder::new().name("sk-fence".into()).stack_size(STACK).spawn(reach);
-    });
+    // Relaxed: nothing follows from it but that one asks. A process forked meanwhile has nobody who asks, and full fences.
+    if HAS_BEGUN.load(Ordering::Relaxed) || HAS_BEGUN.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let reach = || {
+        if sys::reach_by_barriers().is_ok() {
+            // Release: the system call comes before.
+            IS_REACHED.store(true, Ordering::Release);
+        }
+    };
+    // Without a thread it stays as it is.
+    let _ = thread::Builder::new().name("sk-fence".into()).stack_size(STACK).spawn(reach);
 }
 
 const STACK: usize = 64 << 10;
@@ -55,7 +57,9 @@ pub(super) fn light() {
 #[cold]
 pub(super) fn heavy() {
     fence(Ordering::SeqCst);
-    if sys::barrier_on_all().is_err() {
+    if let Err(error) = sys::barrier_on_all()
+        && error.kind() != std::io::ErrorKind::Unsupported
+    {
         IS_BLIND.store(true, Ordering::Relaxed);
     }
 }
