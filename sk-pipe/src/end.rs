@@ -536,9 +536,12 @@ impl End {
 
     fn wake_task(&self, side: Side) {
         let Some(waker) = lock(self.task(side)).take() else { return };
-        // A panic of one task keeps no other from being woken. The hook has told of it; what it carries may panic too.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            std::mem::forget(payload);
+        // A panic of one task keeps no other from being woken. The hook has told of it; what it carries may panic when it is
+        // dropped, and what that carries is left alone.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake()))
+            && let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        {
+            std::mem::forget(again);
         }
     }
 
