@@ -84,6 +84,10 @@ pub(crate) fn limited_descriptors() -> Tried<()> {
 
 /// Rows: PIPE-32
 pub(crate) fn a_limit_of_addresses_is_an_error_and_loses_nothing() -> Tried<()> {
+    // The allocator of the address sanitizer takes terabytes of addresses, and ends the process where one is refused.
+    if std::env::var_os("ASAN_OPTIONS").is_some() {
+        return Ok(());
+    }
     let (mut anchor, point) = pair::<u32, u32>()?;
     let kid = spawn("limited_addresses", &point)?;
     drop(point);
