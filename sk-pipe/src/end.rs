@@ -356,6 +356,8 @@ impl End {
             };
             return Err(Error::new(Reason::Closed { what }));
         }
+        // Before who holds it: a next life that attaches in between would be told as another death of the one before.
+        let life = self.life_of_peer()?;
         let found = self.word(peer.word(layout::HOLDER))?;
         let Some(holder) = Member::from_bits(found) else {
             if found != 0 {
@@ -381,7 +383,6 @@ impl End {
         let process = self.process_of(peer);
         let supervisor = Member::from_bits(self.word(peer.word(layout::SUPERVISOR))?);
         if supervisor.is_some_and(|member| !roster.is_member_dead(member).unwrap_or(true)) {
-            let life = self.life_of_peer()?;
             return match told {
                 Some(told) if *told != life => {
                     *told = life;
