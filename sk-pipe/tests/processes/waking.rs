@@ -12,7 +12,8 @@ use super::program::{Tried, spawn};
 const BEFORE_THE_NEXT_LOOK: Duration = Duration::from_secs(4);
 
 /// Each answer is followed by another pause, so that one side or the other, thread or task, is about to fall asleep
-/// when the message comes: at any instruction of that, in the course of so many.
+/// when the message comes. A wake-up that is left out is found; a fence that is left out is too rare a loss for this, and
+/// is found by the test beside the fences of sk-share.
 ///
 /// Rows: PIPE-31
 pub(crate) fn no_message_comes_between_a_look_and_the_sleep_unheard() -> Tried<()> {
